@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class LibConfig(AppConfig):
+    """The bottom layer: what every app may use and what knows none of them."""
+
+    name = "dreamland.lib"
+    label = "lib"
+    verbose_name = "Dreamland library"
+
+    def ready(self) -> None:
+        from dreamland.lib import checks  # noqa: F401  (registers the system checks)

@@ -1,0 +1,9 @@
+"""PostgreSQL and Valkey for a machine that has neither: started on demand, gone when nobody uses them.
+
+Importing this package does nothing. `attach()` is the whole interface; `supervisor.Stack` runs the rest of Dreamland.
+"""
+
+from dreamland.local.attachment import Servers, attach
+from dreamland.local.errors import LocalServerError, WrongDataVersion
+
+__all__ = ["LocalServerError", "Servers", "WrongDataVersion", "attach"]

@@ -1,0 +1,226 @@
+"""Every setting of Dreamland, read from the environment once. Secure by default; what is unsafe must be asked for."""
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import environ
+from celery.schedules import crontab
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")  # does nothing where there is no such file
+
+# --- What must be said in production, and what may be asked for locally ------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="")  # empty: refused by Django itself and by `check --deploy`
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ENVIRONMENT = env.str("ENVIRONMENT", default="live")  # the word inside the keys: dl_live_..., dl_local_...
+# Plain HTTP, for a stack that only listens on this machine.
+INSECURE_HTTP = env.bool("INSECURE_HTTP", default=False)
+
+# --- Applications ------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_celery_beat",
+    "rest_framework",
+    "dreamland.lib",
+    "dreamland.local",
+    "ledger",
+    "rewards",
+    "conversion",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "dreamland.urls"
+WSGI_APPLICATION = "dreamland.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database: every wait has a limit ----------------------------------------------------------------------------
+
+STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=30_000)
+LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=5_000)
+IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("IDLE_IN_TRANSACTION_TIMEOUT_MS", default=60_000)
+DATABASE_CONNECT_TIMEOUT_SECONDS = 5
+DATABASE_POOL_MAX_SIZE = env.int("DATABASE_POOL_MAX_SIZE", default=0)  # 0: no pool; web processes set it
+DATABASE_POOL_WAIT_SECONDS = 5
+
+# `manage.py` fills DATABASE_URL in with the embedded server's. The default host cannot exist, and says why.
+DATABASE_URL_UNSET = "postgres://dreamland@database-url-is-not-set.invalid/dreamland"
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url("DATABASE_URL", default=DATABASE_URL_UNSET)}
+DATABASES["default"]["OPTIONS"] = {
+    **DATABASES["default"].get("OPTIONS", {}),
+    # One-statement ledger writes gain about half from prepared statements; Django prepares nothing unasked.
+    "server_side_binding": True,
+    "prepare_threshold": 5,
+    "connect_timeout": DATABASE_CONNECT_TIMEOUT_SECONDS,
+    "options": " ".join(
+        [
+            f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+            f"-c lock_timeout={LOCK_TIMEOUT_MS}",
+            f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}",
+            "-c timezone=UTC",
+        ]
+    ),
+}
+if DATABASE_POOL_MAX_SIZE:
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL_MAX_SIZE,
+        "timeout": DATABASE_POOL_WAIT_SECONDS,
+    }
+
+# --- Books -------------------------------------------------------------------------------------------------------
+
+STATEMENT_MAX_LINES = 10_000
+VERIFY_STATEMENT_TIMEOUT_MS = env.int("VERIFY_STATEMENT_TIMEOUT_MS", default=3_600_000)
+
+# --- Time, language, files ---------------------------------------------------------------------------------------
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+STATIC_URL = "/static/"
+STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / ".local" / "static")
+
+# --- Security ----------------------------------------------------------------------------------------------------
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not INSECURE_HTTP
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_HTTP
+if env.bool("BEHIND_TLS_PROXY", default=False):  # only behind a proxy that always overwrites this header
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+
+# --- HTTP API ----------------------------------------------------------------------------------------------------
+
+API_MAX_BODY_BYTES = 64 * 1024
+API_MAX_BATCH_BODY_BYTES = 1024 * 1024
+API_MAX_JSON_DEPTH = 8
+API_PAGE_SIZE = 50
+API_MAX_PAGE_SIZE = 200
+API_RETRY_AFTER_SECONDS = 5
+DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BATCH_BODY_BYTES
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rewards.auth.GameKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["dreamland.lib.api.permissions.Undeclared"],
+    "DEFAULT_PARSER_CLASSES": ["dreamland.lib.api.parsing.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "dreamland.lib.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+
+# --- Wins --------------------------------------------------------------------------------------------------------
+
+DAILY_CAP = Decimal("5")  # DREAM a player may win on one local day
+WIN_LATE_LIMIT = timedelta(hours=env.int("WIN_LATE_LIMIT_HOURS", default=72))
+WIN_FUTURE_LIMIT = timedelta(seconds=env.int("WIN_FUTURE_LIMIT_SECONDS", default=120))
+WINS_PER_BATCH = 1_000
+SERVICE_ATTEMPTS = 3  # how often a use case is tried again after a lost race, before it answers "unavailable"
+
+# --- Conversion --------------------------------------------------------------------------------------------------
+
+RATE_PROVIDER = env.str("RATE_PROVIDER", default="fixed")  # or "http"
+RATE_FIXED_PRICE = env.str("RATE_FIXED_PRICE", default="0.15")  # USD for one DREAM
+RATE_HTTP_URL = env.str("RATE_HTTP_URL", default="")
+RATE_HTTP_TOKEN = env.str("RATE_HTTP_TOKEN", default="")
+RATE_HTTP_CONNECT_TIMEOUT_SECONDS = env.float("RATE_HTTP_CONNECT_TIMEOUT_SECONDS", default=2.0)
+RATE_HTTP_READ_TIMEOUT_SECONDS = env.float("RATE_HTTP_READ_TIMEOUT_SECONDS", default=5.0)
+RATE_HTTP_TOTAL_TIMEOUT_SECONDS = env.float("RATE_HTTP_TOTAL_TIMEOUT_SECONDS", default=15.0)
+RATE_HTTP_ATTEMPTS = env.int("RATE_HTTP_ATTEMPTS", default=3)
+RATE_HTTP_MAX_BYTES = 64 * 1024
+RATE_MIN = env.str("RATE_MIN", default="0.0001")
+RATE_MAX = env.str("RATE_MAX", default="1000")
+RATE_MAX_AGE = timedelta(minutes=env.int("RATE_MAX_AGE_MINUTES", default=120))
+RATE_MAX_JUMP = env.str("RATE_MAX_JUMP", default="0.5")  # share of the last accepted rate
+CONVERSION_PLAYERS_PER_CHUNK = env.int("CONVERSION_PLAYERS_PER_CHUNK", default=1_000)
+CONVERSION_HOURS_PER_TICK = env.int("CONVERSION_HOURS_PER_TICK", default=96)
+CONVERSION_SETTLE_DELAY = timedelta(seconds=env.int("CONVERSION_SETTLE_SECONDS", default=0))
+
+# --- Celery: a doorbell. Nothing about money depends on a message arriving, or arriving once ---------------------
+
+CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://redis-url-is-not-set.invalid/0")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_SOFT_TIME_LIMIT = 1_500
+CELERY_TASK_TIME_LIMIT = 1_800
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 7_200}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULE = {
+    # hour="*" and not a number: numeric hours pass a filter in django-celery-beat 2.9 that has lost tasks.
+    "convert the hour that ended": {
+        "task": "conversion.convert_due_hours",
+        "schedule": crontab(minute="0", hour="*"),
+        "options": {"expires": 3_000},
+    },
+    "sweep for hours that still wait": {
+        "task": "conversion.convert_due_hours",
+        "schedule": crontab(minute="5-55/10", hour="*"),
+        "options": {"expires": 540},
+    },
+}
+
+# --- Logs --------------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "dreamland.lib.logs.json_formatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+}

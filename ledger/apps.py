@@ -1,0 +1,22 @@
+from django.apps import AppConfig
+
+
+class LedgerConfig(AppConfig):
+    name = "ledger"
+    verbose_name = "Books"
+
+    # What the app's database role may do here (`manage.py app_role`). The journal only grows; the clock and the
+    # transaction id of an entry are the database's; only the trigger writes balances.
+    privileges = {
+        "ledger_account": ["SELECT"],
+        "ledger_journalentry": [
+            "SELECT",
+            "INSERT (id, holder, kind, memo, posted_by_id, reverses_id, metadata)",
+        ],
+        "ledger_posting": ["SELECT", "INSERT"],
+        "ledger_balance": ["SELECT"],
+        "ledger_periodclose": ["SELECT", "INSERT"],
+    }
+
+    def ready(self) -> None:
+        from ledger import checks  # noqa: F401  (registers the checks of `verify_books`)

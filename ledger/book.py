@@ -1,0 +1,218 @@
+"""The door to the books. Code outside `ledger` imports this module and nothing else of it.
+
+    with transaction.atomic(durable=True):
+        book.post([book.Entry(holder=player, kind="win", postings=(book.Posting(debit, credit, amount),))])
+
+Writing happens in the caller's transaction: a refusal (`DomainError`) leaves that transaction unusable, so that money
+and the facts beside it stand or fall together (docs/data-model.md, "The door").
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from dreamland.lib.errors import named_refusals
+from dreamland.lib.ids import uuid7
+from ledger.errors import (
+    REFUSALS,
+    AlreadyReversed,
+    EntryNotFound,
+    InsufficientFunds,
+    InvalidPosting,
+    PeriodClosed,
+    StatementTooLong,
+)
+from ledger.models import HOUSE
+from ledger.selectors import (
+    Statement,
+    StatementLine,
+    TrialBalance,
+    TrialBalanceLine,
+    balances,
+    statement,
+    trial_balance,
+)
+from ledger.verification import Check, Finding, Verification, register_checks, verify
+
+__all__ = [
+    "HOUSE",
+    "AlreadyReversed",
+    "Check",
+    "Entry",
+    "EntryNotFound",
+    "Finding",
+    "InsufficientFunds",
+    "InvalidPosting",
+    "PeriodClosed",
+    "Posting",
+    "Receipt",
+    "Statement",
+    "StatementLine",
+    "StatementTooLong",
+    "TrialBalance",
+    "TrialBalanceLine",
+    "Verification",
+    "balances",
+    "close_period",
+    "post",
+    "register_checks",
+    "reverse",
+    "statement",
+    "trial_balance",
+    "verify",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """`amount` of one asset from the `debit` account to the `credit` account (codes of the chart of accounts)."""
+
+    debit: str
+    credit: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event in the book of `holder` (a player's id, or HOUSE). `posted_by` is the id of the user who asked."""
+
+    holder: UUID
+    kind: str
+    postings: tuple[Posting, ...]
+    memo: str = ""
+    id: UUID = field(default_factory=uuid7)
+    posted_by: int | None = None
+    reverses: UUID | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that an entry stands in the journal once the transaction commits; dated by the database's clock."""
+
+    entry_id: UUID
+    holder: UUID
+    posted_at: datetime
+
+
+# One statement, and so one round trip, for one entry or ten thousand. The asset of a posting is its debit account's;
+# the composite foreign key of the credit account then refuses a mix. An unknown account has the asset '' and is refused
+# by the same key. All guards run after both inserts.
+POST = """
+WITH entries AS (
+    INSERT INTO ledger_journalentry (id, holder, kind, memo, posted_by_id, reverses_id, metadata)
+    SELECT id, holder, kind, memo, posted_by, reverses, metadata::jsonb
+    FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::text[])
+        AS entry (id, holder, kind, memo, posted_by, reverses, metadata)
+    RETURNING id, posted_at
+), postings AS (
+    INSERT INTO ledger_posting (id, entry_id, holder, debit_id, credit_id, asset, amount)
+    SELECT posting.id, entry, holder, debit, credit, coalesce(account.asset, ''), amount
+    FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::numeric[])
+        AS posting (id, entry, holder, debit, credit, amount)
+    LEFT JOIN ledger_account account ON account.code = debit
+)
+SELECT id, posted_at FROM entries
+"""
+
+
+def post(entries: Iterable[Entry]) -> tuple[Receipt, ...]:
+    """Writes entries with their postings, all or none, and moves the balances.
+
+    One statement however many entries; rows go in holder order, which fixes the order of locks. Receipts come in the
+    order of `entries`.
+
+    Raises InvalidPosting, InsufficientFunds, PeriodClosed, AlreadyReversed: the caller's transaction is then lost.
+    Source: docs/data-model.md, "The books".
+    """
+    given = list(entries)
+    if not given:
+        return ()
+    _assert_postable(given)
+    ordered = sorted(given, key=attrgetter("holder", "id"))
+    postings = [(entry, posting) for entry in ordered for posting in entry.postings]
+    with named_refusals(REFUSALS), connection.cursor() as cursor:
+        cursor.execute(
+            POST,
+            [
+                [entry.id for entry in ordered],
+                [entry.holder for entry in ordered],
+                [entry.kind for entry in ordered],
+                [entry.memo for entry in ordered],
+                [entry.posted_by for entry in ordered],
+                [entry.reverses for entry in ordered],
+                [json.dumps(dict(entry.metadata)) for entry in ordered],
+                [uuid7() for _ in postings],
+                [entry.id for entry, _ in postings],
+                [entry.holder for entry, _ in postings],
+                [posting.debit for _, posting in postings],
+                [posting.credit for _, posting in postings],
+                [posting.amount for _, posting in postings],
+            ],
+        )
+        posted_at = dict(cursor.fetchall())
+    return tuple(Receipt(entry.id, entry.holder, posted_at[entry.id]) for entry in given)
+
+
+def _assert_postable(entries: Sequence[Entry]) -> None:
+    """Catches what only our own code can get wrong, before the database sees it."""
+    if not connection.in_atomic_block:
+        raise AssertionError("entries are posted inside the transaction of the use case that they belong to")
+    for entry in entries:
+        if not entry.postings:
+            raise AssertionError(f"entry {entry.id} has no posting")
+        for posting in entry.postings:
+            if type(posting.amount) is not Decimal:
+                raise AssertionError(f"an amount is a Decimal, not {posting.amount!r}")
+
+
+def reverse(
+    entry_ids: Iterable[UUID], *, memo: str, kind: str = "reversal", posted_by: int | None = None
+) -> tuple[Receipt, ...]:
+    """Takes entries back: for each a new entry, dated now, with debit and credit swapped. Once for each, all or none.
+
+    Raises EntryNotFound, AlreadyReversed (also for a reversal), InsufficientFunds where the holder no longer has it.
+    """
+    wanted = list(entry_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT entry_id, holder, debit_id, credit_id, amount FROM ledger_posting"
+            " WHERE (holder, entry_id) IN (SELECT holder, id FROM ledger_journalentry WHERE id = ANY(%s::uuid[]))"
+            " ORDER BY entry_id, id",
+            [wanted],
+        )
+        rows = cursor.fetchall()
+    mirrored = {
+        entry_id: [(holder, Posting(credit, debit, amount)) for _, holder, debit, credit, amount in group]
+        for entry_id, group in groupby(rows, key=lambda row: row[0])
+    }
+    if missing := [entry_id for entry_id in wanted if entry_id not in mirrored]:
+        raise EntryNotFound(f"there is no journal entry {missing[0]}")
+    return post(
+        Entry(
+            holder=mirrored[entry_id][0][0],
+            kind=kind,
+            postings=tuple(posting for _, posting in mirrored[entry_id]),
+            memo=memo,
+            posted_by=posted_by,
+            reverses=entry_id,
+        )
+        for entry_id in wanted
+    )
+
+
+def close_period(*, ends_at: datetime, closed_by: int | None = None) -> None:
+    """Makes every entry dated before `ends_at` final. Waits for the writers that are still at one.
+
+    Raises PeriodClosed unless the period is over by the database's clock and ends later than the last closed one.
+    """
+    with named_refusals(REFUSALS), connection.cursor() as cursor:
+        cursor.execute("INSERT INTO ledger_periodclose (ends_at, closed_by_id) VALUES (%s, %s)", [ends_at, closed_by])

@@ -1,0 +1,174 @@
+"""The books: accounts, journal entries, postings, balances, closed periods (docs/data-model.md).
+
+What a CHECK or an index can say stands here. Triggers and foreign keys stand in sql/: Django can only make foreign keys
+that are deferred to COMMIT, and these must hold at once. Nothing here is ever written by hand: `ledger.book` is the door.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Func, Q
+from django.db.models.functions import Length
+from django.db.models.lookups import LessThanOrEqual
+
+from dreamland.lib.fields import AmountField, ClockTimestamp, CurrentTransaction, Uuid7, Xid8Field, amount_constraints
+
+# Dreamland's own book: the holder of every entry that belongs to no player.
+HOUSE = uuid.UUID("00000000-0000-7000-8000-000000000000")
+MEMO_MAX_LENGTH = 500
+
+
+class Account(models.Model):
+    """A line of the chart of accounts. A small reference table: it changes by migration."""
+
+    class Asset(models.TextChoices):
+        DREAM = "DREAM"
+        USD = "USD"
+
+    class Kind(models.TextChoices):
+        ASSET = "asset"
+        LIABILITY = "liability"
+        EQUITY = "equity"
+        INCOME = "income"
+        EXPENSE = "expense"
+
+    class Side(models.TextChoices):
+        DEBIT = "debit"
+        CREDIT = "credit"
+
+    code = models.TextField(primary_key=True)
+    name = models.TextField()
+    asset = models.TextField(choices=Asset)
+    kind = models.TextField(choices=Kind)
+    normal_side = models.TextField(choices=Side)
+    held = models.BooleanField(help_text="A control account: its balance is the sum of its holders' shares.")
+
+    class Meta:
+        ordering = ["code"]
+        constraints = [
+            models.UniqueConstraint(fields=["code", "asset"], name="account_code_asset_unique"),
+            models.CheckConstraint(condition=Q(code__regex=r"^[a-z][a-z-]*:[a-z][a-z-]*$"), name="account_code_form"),
+            models.CheckConstraint(condition=Q(asset__in=["DREAM", "USD"]), name="account_asset_known"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["asset", "expense"], normal_side="debit")
+                | Q(kind__in=["liability", "equity", "income"], normal_side="credit"),
+                name="account_normal_side_follows_kind",
+            ),
+            # Posting's CHECKs know a player's account by its name, so that they need no look-up.
+            models.CheckConstraint(
+                condition=Q(held=True, code__startswith="player:") | Q(Q(held=False), ~Q(code__startswith="player:")),
+                name="account_held_is_players",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class JournalEntry(models.Model):
+    """One event in one holder's book: whole when its transaction commits, never changed afterwards."""
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    holder = models.UUIDField()
+    kind = models.TextField()
+    memo = models.TextField(default="", blank=True)
+    posted_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    transaction = Xid8Field(db_default=CurrentTransaction(), editable=False)
+    posted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    reverses = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False, db_constraint=False
+    )
+    metadata = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name_plural = "journal entries"
+        indexes = [
+            models.Index(fields=["holder", "id"], name="journal_entry_by_holder"),
+            models.Index(fields=["posted_by"], condition=Q(posted_by__isnull=False), name="journal_entry_by_person"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reverses"], condition=Q(reverses__isnull=False), name="journal_entry_reversed_once"
+            ),
+            models.CheckConstraint(condition=Q(kind__regex=r"^[a-z][a-z-]{0,31}$"), name="journal_entry_kind_form"),
+            models.CheckConstraint(
+                condition=LessThanOrEqual(Length("memo"), MEMO_MAX_LENGTH), name="journal_entry_memo_length"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class Posting(models.Model):
+    """One amount of one asset, moved from a credit account to a debit account: it cannot be written unbalanced.
+
+    The asset is bound to both accounts by composite foreign keys (sql/posting.sql). `holder` repeats the entry's: it is
+    the key to shard by.
+    """
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    entry = models.ForeignKey(JournalEntry, models.PROTECT, related_name="postings", db_index=False, db_constraint=False)
+    holder = models.UUIDField()
+    debit = models.ForeignKey(Account, models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    credit = models.ForeignKey(Account, models.PROTECT, related_name="+", db_constraint=False, db_index=False)
+    asset = models.TextField(choices=Account.Asset)
+    amount = AmountField()
+
+    class Meta:
+        indexes = [models.Index(fields=["holder", "entry"], name="posting_by_holder")]
+        constraints = [
+            *amount_constraints("posting", "amount"),
+            models.CheckConstraint(
+                condition=~Q(asset="USD") | Q(amount=Func(F("amount"), 8, function="round")),
+                name="posting_usd_precision",
+            ),
+            models.CheckConstraint(condition=~Q(debit=F("credit")), name="posting_two_accounts"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.debit_id} / {self.credit_id} {self.amount} {self.asset}"
+
+
+class Balance(models.Model):
+    """A holder's share of a control account. Only the trigger on postings writes it (sql/balance.sql)."""
+
+    pk = models.CompositePrimaryKey("holder", "account_id")
+    holder = models.UUIDField()
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+    amount = AmountField()
+    # By how much the last posting moved it: the upsert needs the signed figure beside a proposed row that is legal.
+    movement = AmountField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gte=0), name="balance_amount_not_negative"),
+            models.CheckConstraint(condition=Q(amount__lt=models.Value("Infinity")), name="balance_amount_is_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.holder} {self.account_id} {self.amount}"
+
+
+class PeriodClose(models.Model):
+    """Entries dated before `ends_at` are final: none can be added any more."""
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    ends_at = models.DateTimeField(unique=True)
+    closed_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        ordering = ["-ends_at"]
+
+    def __str__(self) -> str:
+        return f"closed until {self.ends_at.isoformat()}"

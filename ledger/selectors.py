@@ -1,0 +1,173 @@
+"""Reading the books: balances, statements, trial balance. Nothing here writes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from ledger.errors import StatementTooLong
+from ledger.models import Account
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBalanceLine:
+    """One account: what was debited, what was credited, and the balance on its normal side."""
+
+    account: str
+    name: str
+    asset: str
+    kind: str
+    normal_side: str
+    debits: Decimal
+    credits: Decimal
+
+    @property
+    def balance(self) -> Decimal:
+        return self.debits - self.credits if self.normal_side == Account.Side.DEBIT else self.credits - self.debits
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBalance:
+    """Every account of the chart, in order of code, as of one instant of the database's clock."""
+
+    as_of: datetime
+    lines: tuple[TrialBalanceLine, ...]
+
+    def totals(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """Debits and credits of each asset; in books that balance the two are equal."""
+        totals: dict[str, tuple[Decimal, Decimal]] = {}
+        for line in self.lines:
+            debits, credits = totals.get(line.asset, (ZERO, ZERO))
+            totals[line.asset] = (debits + line.debits, credits + line.credits)
+        return totals
+
+    def balance(self, account: str) -> Decimal:
+        """The balance of one account on its normal side. Raises KeyError for an unknown code."""
+        return {line.account: line.balance for line in self.lines}[account]
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One posting as the account sees it. `movement` and `running` count on the account's normal side."""
+
+    posted_at: datetime
+    entry_id: UUID
+    kind: str
+    memo: str
+    counterpart: str
+    movement: Decimal
+    running: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An account over a time: opening balance, its lines oldest first, closing balance."""
+
+    account: str
+    asset: str
+    holder: UUID | None
+    since: datetime | None
+    until: datetime | None
+    opening: Decimal
+    lines: tuple[StatementLine, ...]
+
+    @property
+    def closing(self) -> Decimal:
+        return self.lines[-1].running if self.lines else self.opening
+
+
+def balances(holders: Iterable[UUID]) -> dict[UUID, dict[str, Decimal]]:
+    """Each holder's share of each held account; zero where nothing was ever posted. One statement."""
+    wanted = list(holders)
+    held = Account.objects.filter(held=True).values_list("code", flat=True)
+    shares: dict[UUID, dict[str, Decimal]] = {holder: dict.fromkeys(held, ZERO) for holder in wanted}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT holder, account_id, amount FROM ledger_balance WHERE holder = ANY(%s::uuid[])", [wanted]
+        )
+        for holder, account, amount in cursor.fetchall():
+            shares[holder][account] = amount
+    return shares
+
+
+TRIAL_BALANCE = """
+SELECT clock_timestamp(), account.code, account.name, account.asset, account.kind, account.normal_side,
+       coalesce(debited.amount, 0), coalesce(credited.amount, 0)
+FROM ledger_account account
+LEFT JOIN (SELECT debit_id AS code, sum(amount) AS amount FROM moved GROUP BY 1) debited USING (code)
+LEFT JOIN (SELECT credit_id AS code, sum(amount) AS amount FROM moved GROUP BY 1) credited USING (code)
+ORDER BY account.code
+"""
+MOVED = "WITH moved AS MATERIALIZED (SELECT debit_id, credit_id, sum(amount) AS amount FROM ledger_posting GROUP BY 1, 2)"
+MOVED_BEFORE = """
+WITH moved AS MATERIALIZED (
+    SELECT debit_id, credit_id, sum(amount) AS amount
+    FROM ledger_posting posting JOIN ledger_journalentry entry ON entry.id = posting.entry_id
+    WHERE entry.posted_at < %s
+    GROUP BY 1, 2
+)
+"""
+
+
+def trial_balance(*, until: datetime | None = None) -> TrialBalance:
+    """All accounts from the postings themselves, in one pass; entries dated before `until` where it is given."""
+    with connection.cursor() as cursor:
+        if until is None:
+            cursor.execute(MOVED + TRIAL_BALANCE)
+        else:
+            cursor.execute(MOVED_BEFORE + TRIAL_BALANCE, [until])
+        rows = cursor.fetchall()
+    return TrialBalance(as_of=until or rows[0][0], lines=tuple(TrialBalanceLine(*row[1:]) for row in rows))
+
+
+STATEMENT = """
+SELECT entry.posted_at, entry.id, entry.kind, entry.memo,
+       CASE WHEN posting.debit_id = account.code THEN posting.credit_id ELSE posting.debit_id END,
+       CASE WHEN (posting.debit_id = account.code) = (account.normal_side = 'debit')
+            THEN posting.amount ELSE -posting.amount END AS movement
+FROM ledger_account account
+JOIN ledger_posting posting ON account.code IN (posting.debit_id, posting.credit_id)
+JOIN ledger_journalentry entry ON entry.id = posting.entry_id
+WHERE account.code = %(account)s AND (%(holder)s::uuid IS NULL OR posting.holder = %(holder)s::uuid)
+"""
+OPENING = f"SELECT coalesce(sum(movement), 0) FROM ({STATEMENT} AND entry.posted_at < %(since)s) AS before"
+LINES = f"""{STATEMENT}
+  AND (%(since)s::timestamptz IS NULL OR entry.posted_at >= %(since)s::timestamptz)
+  AND (%(until)s::timestamptz IS NULL OR entry.posted_at < %(until)s::timestamptz)
+ORDER BY entry.posted_at, entry.id, posting.id
+LIMIT %(limit)s
+"""
+
+
+def statement(
+    *, account: str, holder: UUID | None, since: datetime | None = None, until: datetime | None = None
+) -> Statement:
+    """What moved an account (`holder`: one holder's share of it; None: everybody's) in [since, until).
+
+    Raises StatementTooLong over STATEMENT_MAX_LINES lines, Account.DoesNotExist for an unknown code.
+    """
+    asset = Account.objects.get(code=account).asset
+    limit = settings.STATEMENT_MAX_LINES
+    asked = {"account": account, "holder": holder, "since": since, "until": until, "limit": limit + 1}
+    opening = ZERO
+    with connection.cursor() as cursor:
+        if since is not None:
+            cursor.execute(OPENING, asked)
+            opening = cursor.fetchone()[0]
+        cursor.execute(LINES, asked)
+        rows = cursor.fetchall()
+    if len(rows) > limit:
+        raise StatementTooLong(f"the statement has more than {limit} lines; ask for a shorter time", limit=limit)
+    running, lines = opening, []
+    for posted_at, entry_id, kind, memo, counterpart, movement in rows:
+        running += movement
+        lines.append(StatementLine(posted_at, entry_id, kind, memo, counterpart, movement, running))
+    return Statement(account, asset, holder, since, until, opening, tuple(lines))
+
+

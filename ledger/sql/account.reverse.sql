@@ -1,0 +1,1 @@
+DROP TRIGGER account_is_fixed ON ledger_account;

@@ -1,0 +1,160 @@
+"""Games and their keys, players, the day's allowance, wins (docs/data-model.md).
+
+Triggers and foreign keys that hold at once stand in sql/. Wins are written by `rewards.services` and by nothing else.
+"""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from dreamland.lib.fields import AmountField, ClockTimestamp, Uuid7, amount_constraints
+
+REFERENCE_MAX_LENGTH = 200
+
+
+class Game(models.Model):
+    """A game that may report wins."""
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Scope(models.TextChoices):
+    """What a game key may do."""
+
+    PLAYERS_WRITE = "players:write"
+    PLAYERS_READ = "players:read"
+    WINS_WRITE = "wins:write"
+    WINS_READ = "wins:read"
+
+
+class GameKey(models.Model):
+    """A game server's credential. The secret is shown once; only its SHA-256 is kept."""
+
+    id = models.CharField(primary_key=True, max_length=16)
+    game = models.ForeignKey(Game, models.PROTECT, related_name="keys")
+    secret_sha256 = models.BinaryField(max_length=32)
+    scopes = ArrayField(models.TextField(choices=Scope))
+    created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(scopes__contained_by=Scope.values), name="game_key_scopes_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Player(models.Model):
+    """Somebody who plays, under the id that Dreamland's identity service gave. Nothing personal stands here."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        SUSPENDED = "suspended"
+        CLOSED = "closed"
+
+    id = models.UUIDField(primary_key=True)
+    timezone = models.CharField(max_length=64, help_text="IANA name; it decides when the player's day begins.")
+    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=["active", "suspended", "closed"]), name="player_status_known"),
+            # The house's own book (ledger.models.HOUSE) can be nobody's.
+            models.CheckConstraint(
+                condition=~Q(id=uuid.UUID("00000000-0000-7000-8000-000000000000")), name="player_is_not_house"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Allowance(models.Model):
+    """What a player may win on one local day. The day's bounds are stored as instants: [starts_at, ends_at).
+
+    Opened with the first win of the day. `won` follows the wins by trigger (sql/allowance.sql); `won <= cap` is the cap.
+    """
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    player = models.ForeignKey(Player, models.PROTECT, related_name="allowances", db_index=False, db_constraint=False)
+    day = models.DateField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    cap = AmountField()
+    won = AmountField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["player", "day"], name="allowance_one_for_a_day"),
+            *amount_constraints("allowance", "cap"),
+            models.CheckConstraint(condition=Q(won__gte=0, won__lte=F("cap")), name="allowance_cap"),
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="allowance_day_has_length"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.player_id} {self.day}: {self.won} of {self.cap}"
+
+
+class Win(models.Model):
+    """A player won an amount of DREAM in a game at a time: the fact behind one journal entry.
+
+    After it is written only two things happen to it, each once: it is converted, and it is voided.
+    """
+
+    entry = models.OneToOneField(
+        "ledger.JournalEntry", models.PROTECT, primary_key=True, related_name="win", db_constraint=False
+    )
+    player = models.ForeignKey(Player, models.PROTECT, related_name="wins", db_index=False, db_constraint=False)
+    game = models.ForeignKey(Game, models.PROTECT, related_name="wins", db_index=False, db_constraint=False)
+    reference = models.CharField(max_length=REFERENCE_MAX_LENGTH)
+    amount = AmountField()
+    won_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    allowance = models.ForeignKey(Allowance, models.PROTECT, related_name="wins", db_index=False, db_constraint=False)
+    converted_by = models.ForeignKey(
+        "ledger.JournalEntry", models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    voided_by = models.ForeignKey(
+        "ledger.JournalEntry", models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["player", "allowance", "entry"], name="win_by_day"),
+            # The queue of the conversion: what it takes leaves this index.
+            models.Index(
+                fields=["player", "won_at"],
+                condition=Q(converted_by__isnull=True, voided_by__isnull=True),
+                name="win_pending",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["player", "game", "reference"], name="win_reference_once"),
+            *amount_constraints("win", "amount"),
+        ]
+
+    @property
+    def state(self) -> str:
+        if self.voided_by_id is not None:
+            return "voided"
+        return "pending" if self.converted_by_id is None else "converted"
+
+    def __str__(self) -> str:
+        return f"{self.reference}: {self.amount} DREAM"
