@@ -161,6 +161,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 DAILY_CAP = Decimal("5")  # DREAM a player may win on one local day
 WIN_LATE_LIMIT = timedelta(hours=env.int("WIN_LATE_LIMIT_HOURS", default=72))
 WIN_FUTURE_LIMIT = timedelta(seconds=env.int("WIN_FUTURE_LIMIT_SECONDS", default=120))
+DAYS_KEPT_IN_SIGHT = timedelta(days=4)  # beyond WIN_LATE_LIMIT: a neighbouring day, whatever the zones were
 WINS_PER_BATCH = 1_000
 SERVICE_ATTEMPTS = 3  # how often a use case is tried again after a lost race, before it answers "unavailable"
 

@@ -1,0 +1,77 @@
+"""What `verify_books` proves about days and wins."""
+
+from ledger.book import Check, register_checks
+
+ALLOWANCES_ARE_WINS = Check(
+    "allowances-equal-wins",
+    "what is counted on a day is the sum of its wins that were not voided, and not over the cap",
+    """
+    SELECT format('%s %s', day.player_id, day.day) AS subject,
+           format('counted %s of %s, wins %s', day.won, day.cap, coalesce(sum(win.amount), 0)) AS problem
+    FROM rewards_allowance day
+    LEFT JOIN rewards_win win ON win.allowance_id = day.id AND win.player_id = day.player_id AND win.voided_by_id IS NULL
+    GROUP BY day.id
+    HAVING day.won <> coalesce(sum(win.amount), 0) OR day.won > day.cap
+    """,
+)
+WINS_ARE_ENTRIES = Check(
+    "wins-equal-entries",
+    "every win is one entry in its player's book that issues its amount, and every such entry is a win",
+    """
+    SELECT coalesce(win.entry_id, issued.entry_id)::text AS subject,
+           format('win %s, issued %s', coalesce(win.amount::text, 'missing'),
+                  coalesce(issued.amount::text, 'missing')) AS problem
+    FROM rewards_win win
+    FULL JOIN (
+        SELECT entry.id AS entry_id, entry.holder, posting.debit_id, posting.credit_id, sum(posting.amount) AS amount
+        FROM ledger_journalentry entry
+        JOIN ledger_posting posting ON posting.entry_id = entry.id AND posting.holder = entry.holder
+        WHERE entry.kind = 'win'
+        GROUP BY 1, 2, 3, 4
+    ) issued ON issued.entry_id = win.entry_id
+    WHERE win.entry_id IS NULL OR issued.entry_id IS NULL OR issued.holder <> win.player_id
+       OR issued.debit_id <> 'dream:issued' OR issued.credit_id <> 'player:dream' OR issued.amount <> win.amount
+    """,
+)
+WINS_LIE_IN_THEIR_DAYS = Check(
+    "wins-lie-in-their-days",
+    "every win lies within the bounds of the day that counts it, and is its player's",
+    """
+    SELECT win.entry_id::text AS subject, format('won at %s, day %s', win.won_at, day.day) AS problem
+    FROM rewards_win win LEFT JOIN rewards_allowance day ON day.id = win.allowance_id
+    WHERE day.id IS NULL OR day.player_id <> win.player_id OR win.won_at < day.starts_at OR win.won_at >= day.ends_at
+    """,
+)
+DAYS_IN_ORDER = Check(
+    "days-in-order",
+    "the days of one player do not overlap, and later dates come later",
+    """
+    SELECT format('%s %s', player_id, day) AS subject, format('begins at %s, before %s ends', starts_at, earlier)
+        AS problem
+    FROM (
+        SELECT player_id, day, starts_at,
+               lag(ends_at) OVER by_date AS earlier_ends, lag(day) OVER by_date AS earlier
+        FROM rewards_allowance WINDOW by_date AS (PARTITION BY player_id ORDER BY day)
+    ) days
+    WHERE starts_at < earlier_ends
+    """,
+)
+ISSUED_IS_HELD_OR_REDEEMED = Check(
+    "issued-equals-held-and-redeemed",
+    "tokens put into the world are held by players or taken back",
+    """
+    SELECT 'DREAM' AS subject, format('issued %s, redeemed %s, held %s', issued, redeemed, held) AS problem
+    FROM (
+        SELECT (SELECT coalesce(sum(CASE WHEN debit_id = 'dream:issued' THEN amount ELSE -amount END), 0)
+                FROM ledger_posting WHERE 'dream:issued' IN (debit_id, credit_id)) AS issued,
+               (SELECT coalesce(sum(CASE WHEN credit_id = 'dream:redeemed' THEN amount ELSE -amount END), 0)
+                FROM ledger_posting WHERE 'dream:redeemed' IN (debit_id, credit_id)) AS redeemed,
+               (SELECT coalesce(sum(amount), 0) FROM ledger_balance WHERE account_id = 'player:dream') AS held
+    ) tokens
+    WHERE issued <> redeemed + held
+    """,
+)
+
+register_checks(
+    [ALLOWANCES_ARE_WINS, WINS_ARE_ENTRIES, WINS_LIE_IN_THEIR_DAYS, DAYS_IN_ORDER, ISSUED_IS_HELD_OR_REDEEMED]
+)

@@ -4,6 +4,7 @@ Triggers and foreign keys that hold at once stand in sql/. Wins are written by `
 """
 
 import uuid
+from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -98,7 +99,7 @@ class Allowance(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     cap = AmountField()
-    won = AmountField(default=0)
+    won = AmountField(db_default=Decimal(0))
 
     class Meta:
         constraints = [

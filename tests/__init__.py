@@ -1,0 +1,1 @@
+"""Dreamland's promises, each as a test against real servers."""

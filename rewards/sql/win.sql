@@ -41,7 +41,8 @@ BEGIN
     WITH counted AS (
         SELECT allowance_id, sum(amount) AS amount FROM new_wins GROUP BY allowance_id
     ), locked AS MATERIALIZED (
-        SELECT id FROM rewards_allowance WHERE id IN (SELECT allowance_id FROM counted) ORDER BY id FOR NO KEY UPDATE
+        SELECT id FROM rewards_allowance WHERE id IN (SELECT allowance_id FROM counted)
+        ORDER BY player_id, day FOR NO KEY UPDATE
     )
     UPDATE rewards_allowance day SET won = day.won + counted.amount
     FROM counted JOIN locked ON locked.id = counted.allowance_id

@@ -1,0 +1,60 @@
+"""Keyset pages: stable while rows arrive, and as cheap at the end of a list as at its start."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core import signing
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+
+from dreamland.lib.api.errors import InvalidCursor
+from dreamland.lib.api.fields import CountField, StrictSerializer
+
+Row = TypeVar("Row")
+
+
+class PageQuery(StrictSerializer):
+    """`?limit=` and `?cursor=` of every list."""
+
+    limit = CountField(min_value=1, max_value=settings.API_MAX_PAGE_SIZE, default=settings.API_PAGE_SIZE)
+    cursor = serializers.CharField(default=None)
+
+
+def read_cursor(cursor: str | None, *, of: str) -> list[str] | None:
+    """The position that a cursor of the list `of` stands for; None for the start. Raises InvalidCursor.
+
+    Cursors are signed and name their list, so that one of another list or player is refused and none can be made up.
+    """
+    if cursor is None:
+        return None
+    try:
+        position: list[str] = signing.loads(cursor, salt=f"cursor:{of}")
+    except signing.BadSignature as error:
+        raise InvalidCursor("this cursor was not given out for this list") from error
+    return position
+
+
+def page(
+    request: Request,
+    rows: Sequence[Row],
+    *,
+    of: str,
+    limit: int,
+    position: Callable[[Row], list[str]],
+    serializer: type[serializers.Serializer[Any]],
+) -> Response:
+    """Answers `{items, next_cursor}` and, where there is more, `Link: <...>; rel="next"` (RFC 8288).
+
+    `rows` has up to `limit` + 1 rows, the last of which only tells that there is more. `position` gives the strings
+    that the next page starts after.
+    """
+    items = rows[:limit]
+    cursor = signing.dumps(position(items[-1]), salt=f"cursor:{of}") if len(rows) > limit else None
+    response = Response({"items": serializer(items, many=True).data, "next_cursor": cursor})
+    if cursor is not None:
+        address = replace_query_param(request.build_absolute_uri(), "cursor", cursor)
+        response["Link"] = f'<{address}>; rel="next"'
+    return response

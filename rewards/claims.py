@@ -1,0 +1,137 @@
+"""Deciding what becomes of claimed wins. Pure: facts and limits in, decisions out; the services load and write."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.conf import settings
+
+from dreamland.lib.errors import DomainError
+from dreamland.lib.fields import AMOUNT_DECIMALS
+from dreamland.lib.ids import uuid7
+from rewards.days import Day
+from rewards.errors import (
+    DailyCapExceeded,
+    InvalidAmount,
+    InvalidReference,
+    PlayerClosed,
+    PlayerNotFound,
+    PlayerSuspended,
+    ReferenceReused,
+    WonAtInFuture,
+    WonAtTooOld,
+)
+from rewards.models import REFERENCE_MAX_LENGTH, Player
+from rewards.selectors import PlayerDays, WinFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A game says: this player won `amount` DREAM at `won_at`. `reference` is the game's own name for it."""
+
+    player_id: UUID
+    reference: str
+    amount: Decimal
+    won_at: datetime
+
+    @property
+    def key(self) -> tuple[UUID, str]:
+        return self.player_id, self.reference
+
+    def same_as(self, win: WinFacts) -> bool:
+        """Whether `win` records this very content: the same values, whatever their spelling."""
+        return win.amount == self.amount and win.won_at == self.won_at
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The win stands in the books. `replayed`: it already did before this call."""
+
+    win: WinFacts
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was written for this claim."""
+
+    error: DomainError
+
+
+@dataclass(slots=True)
+class OpenDay:
+    """What a player may still win on a day, while claims are decided. `opened`: the day has an allowance already."""
+
+    player_id: UUID
+    day: Day
+    remaining: Decimal
+    opened: bool
+    allowance_id: UUID | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """An accepted claim on its way into the books."""
+
+    claim: Claim
+    day: OpenDay
+    id: UUID = field(default_factory=uuid7)
+    recorded_at: datetime | None = None
+
+
+def malformed(claim: Claim) -> DomainError | None:
+    """What is wrong with a claim by itself."""
+    if not claim.amount.is_finite() or claim.amount <= 0:
+        return InvalidAmount("a win is more than nothing")
+    exponent = claim.amount.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -AMOUNT_DECIMALS:
+        return InvalidAmount(f"an amount has at most {AMOUNT_DECIMALS} decimals")
+    if not 1 <= len(claim.reference) <= REFERENCE_MAX_LENGTH:
+        return InvalidReference(f"a reference has 1 to {REFERENCE_MAX_LENGTH} characters", field="reference")
+    return None
+
+
+def unacceptable(claim: Claim, player: PlayerDays | None, *, now: datetime) -> DomainError | None:
+    """Why a new claim is refused before its day is looked at."""
+    if player is None:
+        return PlayerNotFound("there is no such player")
+    if player.status == Player.Status.SUSPENDED:
+        return PlayerSuspended("the player is suspended and wins nothing for now")
+    if player.status == Player.Status.CLOSED:
+        return PlayerClosed("the player's account is closed")
+    if claim.won_at > now + settings.WIN_FUTURE_LIMIT:
+        return WonAtInFuture(
+            "the win lies in the future", limit_seconds=int(settings.WIN_FUTURE_LIMIT.total_seconds())
+        )
+    if claim.won_at < now - settings.WIN_LATE_LIMIT:
+        return WonAtTooOld(
+            "the win lies too far in the past", limit_seconds=int(settings.WIN_LATE_LIMIT.total_seconds())
+        )
+    return None
+
+
+def replay(claim: Claim, known: WinFacts) -> Recorded | Refused:
+    """What a claim gets whose reference is known already."""
+    if claim.same_as(known):
+        return Recorded(known, replayed=True)
+    return Refused(ReferenceReused("this reference names another win of this player", win_id=known.id))
+
+
+def repeat(claim: Claim, draft: Draft) -> Draft | Refused:
+    """What a claim gets whose reference came earlier in the same call."""
+    if (claim.amount, claim.won_at) == (draft.claim.amount, draft.claim.won_at):
+        return draft
+    return Refused(ReferenceReused("this reference names another win of this player", win_id=draft.id))
+
+
+def take(claim: Claim, day: OpenDay) -> DailyCapExceeded | None:
+    """Takes the claim from what the day has left, or says what is left. Exactly the cap is allowed."""
+    if claim.amount > day.remaining:
+        return DailyCapExceeded(
+            "the win would exceed what the player may win on that day",
+            remaining=day.remaining,
+            resets_at=day.day.ends_at,
+        )
+    day.remaining -= claim.amount
+    return None

@@ -1,0 +1,81 @@
+"""What recording wins refuses, and the constraints that say so."""
+
+from typing import ClassVar
+
+from dreamland.lib.errors import DomainError
+
+
+class PlayerNotFound(DomainError):
+    """No such player, or not the caller's to see: both answer the same."""
+
+    code: ClassVar[str] = "player-not-found"
+
+
+class PlayerSuspended(DomainError):
+    """A suspended player wins nothing until finance lifts it."""
+
+    code: ClassVar[str] = "player-suspended"
+
+
+class PlayerClosed(DomainError):
+    """A closed account stays closed."""
+
+    code: ClassVar[str] = "player-closed"
+
+
+class InvalidTimezone(DomainError):
+    """The time zone is no name of the IANA database."""
+
+    code: ClassVar[str] = "invalid"
+
+
+class InvalidPlayer(DomainError):
+    """The id cannot be a player's."""
+
+    code: ClassVar[str] = "invalid"
+
+
+class WinNotFound(DomainError):
+    """No such win, or another game's: both answer the same."""
+
+    code: ClassVar[str] = "win-not-found"
+
+
+class InvalidAmount(DomainError):
+    """A win is more than nothing, and exact at 18 decimals."""
+
+    code: ClassVar[str] = "invalid-amount"
+
+
+class InvalidReference(DomainError):
+    """A reference has 1 to 200 characters."""
+
+    code: ClassVar[str] = "invalid"
+
+
+class WonAtInFuture(DomainError):
+    """Further ahead than a game's clock may be (WIN_FUTURE_LIMIT)."""
+
+    code: ClassVar[str] = "won-at-in-future"
+
+
+class WonAtTooOld(DomainError):
+    """Later than a win is taken (WIN_LATE_LIMIT)."""
+
+    code: ClassVar[str] = "won-at-too-old"
+
+
+class DailyCapExceeded(DomainError):
+    """The whole win is refused. `remaining`: DREAM still to be won on that day; `resets_at`: when the day ends."""
+
+    code: ClassVar[str] = "daily-cap-exceeded"
+
+
+class ReferenceReused(DomainError):
+    """The game used this reference for this player with another content."""
+
+    code: ClassVar[str] = "reference-reused"
+
+
+# Another transaction was faster: trying again sees what it wrote.
+LOST_RACES = {"win_reference_once", "allowance_days_in_order", "allowance_cap"}

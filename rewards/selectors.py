@@ -1,0 +1,194 @@
+"""Reading players, days and wins. Nothing here writes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from ledger import book
+from rewards.days import Day, day_of, zone
+from rewards.errors import PlayerNotFound, WinNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerFacts:
+    """A player as callers see one."""
+
+    id: UUID
+    timezone: str
+    status: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WinFacts:
+    """A win as callers see one. `day` is the player's local day that it counts for; `amount` is in DREAM."""
+
+    id: UUID
+    reference: str
+    player_id: UUID
+    game: str
+    amount: Decimal
+    won_at: datetime
+    recorded_at: datetime
+    day: date
+    converted_by: UUID | None = None
+    voided_by: UUID | None = None
+
+    @property
+    def state(self) -> str:
+        if self.voided_by is not None:
+            return "voided"
+        return "pending" if self.converted_by is None else "converted"
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A player's day and wallet in one snapshot. Tokens in DREAM, the balance in USD at 8 decimals."""
+
+    day: date
+    timezone: str
+    resets_at: datetime
+    cap: Decimal
+    tokens_won_today: Decimal
+    usd_balance: Decimal
+    as_of: datetime
+
+    @property
+    def tokens_remaining_today(self) -> Decimal:
+        return self.cap - self.tokens_won_today
+
+
+def get_player(player_id: UUID) -> PlayerFacts:
+    """The player. Raises PlayerNotFound."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, timezone, status, created_at FROM rewards_player WHERE id = %s", [player_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise PlayerNotFound("there is no such player")
+    return PlayerFacts(*row)
+
+
+WINS = """
+SELECT win.entry_id, win.reference, win.player_id, game.slug, win.amount, win.won_at, win.recorded_at, day.day,
+       win.converted_by_id, win.voided_by_id
+FROM rewards_win win
+JOIN rewards_allowance day ON day.id = win.allowance_id AND day.player_id = win.player_id
+JOIN rewards_game game ON game.id = win.game_id
+"""
+
+
+def get_win(win_id: UUID, *, game_id: UUID) -> WinFacts:
+    """A win of that game. Raises WinNotFound, also for another game's win."""
+    with connection.cursor() as cursor:
+        cursor.execute(WINS + "WHERE win.entry_id = %s AND win.game_id = %s", [win_id, game_id])
+        row = cursor.fetchone()
+    if row is None:
+        raise WinNotFound("there is no such win")
+    return WinFacts(*row)
+
+
+def wins_of_day(player_id: UUID, day: date, *, after: UUID | None = None, limit: int) -> tuple[WinFacts, ...]:
+    """A player's wins of one of his days, in the order they were recorded; `after` is the last id of the page before."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            WINS
+            + """
+            WHERE win.player_id = %s
+              AND win.allowance_id = (SELECT id FROM rewards_allowance WHERE player_id = %s AND day = %s)
+              AND (%s::uuid IS NULL OR win.entry_id > %s::uuid)
+            ORDER BY win.entry_id
+            LIMIT %s
+            """,
+            [player_id, player_id, day, after, after, limit],
+        )
+        return tuple(WinFacts(*row) for row in cursor.fetchall())
+
+
+def wins_by_reference(game_id: UUID, wanted: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], WinFacts]:
+    """The wins that a game already recorded under these (player, reference) pairs. One statement."""
+    pairs = list(wanted)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            WINS
+            + """
+            JOIN unnest(%s::uuid[], %s::text[]) AS wanted (player_id, reference)
+              ON wanted.player_id = win.player_id AND wanted.reference = win.reference
+            WHERE win.game_id = %s
+            """,
+            [[player for player, _ in pairs], [reference for _, reference in pairs], game_id],
+        )
+        return {(row[2], row[1]): WinFacts(*row) for row in cursor.fetchall()}
+
+
+PLAYERS_WITH_DAYS = """
+SELECT player.id, player.timezone, player.status, day.day, day.starts_at, day.ends_at
+FROM rewards_player player
+LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.ends_at > %s
+WHERE player.id = ANY(%s::uuid[])
+ORDER BY player.id, day.day
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerDays:
+    """A player and his opened days around now, oldest first."""
+
+    id: UUID
+    timezone: str
+    status: str
+    days: tuple[Day, ...]
+
+    def day_of(self, instant: datetime) -> Day:
+        """The day that `instant` lies in, opened or not."""
+        return day_of(instant, zone(self.timezone), self.days)
+
+    def with_day(self, day: Day) -> "PlayerDays":
+        """The same player with one more opened day."""
+        days = tuple(sorted((*self.days, day), key=lambda opened: opened.starts_at))
+        return PlayerDays(self.id, self.timezone, self.status, days)
+
+
+def players_with_days(player_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, PlayerDays]:
+    """Those of the players that exist, with every opened day that a win taken at `now` could touch. One statement."""
+    horizon = now - settings.WIN_LATE_LIMIT - settings.DAYS_KEPT_IN_SIGHT
+    with connection.cursor() as cursor:
+        cursor.execute(PLAYERS_WITH_DAYS, [horizon, sorted(set(player_ids))])
+        rows = cursor.fetchall()
+    found: dict[UUID, PlayerDays] = {}
+    for player_id, timezone, status, date_, starts_at, ends_at in rows:
+        days = found[player_id].days if player_id in found else ()
+        if date_ is not None:
+            days += (Day(date_, starts_at, ends_at),)
+        found[player_id] = PlayerDays(player_id, timezone, status, days)
+    return found
+
+
+def current_day(player_id: UUID, *, now: datetime) -> Day:
+    """The player's day at `now`. Raises PlayerNotFound."""
+    player = players_with_days([player_id], now=now).get(player_id)
+    if player is None:
+        raise PlayerNotFound("there is no such player")
+    return player.day_of(now)
+
+
+def stats(player_id: UUID, *, now: datetime) -> Stats:
+    """Today's tokens and the USD wallet, as one snapshot. Raises PlayerNotFound."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        player = players_with_days([player_id], now=now).get(player_id)
+        if player is None:
+            raise PlayerNotFound("there is no such player")
+        today = player.day_of(now)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT cap, won FROM rewards_allowance WHERE player_id = %s AND day = %s", [player_id, today.date]
+            )
+            cap, won = cursor.fetchone() or (settings.DAILY_CAP, Decimal(0))
+        usd = book.balances([player_id])[player_id]["player:usd"]
+    return Stats(today.date, player.timezone, today.ends_at, cap, won, usd, now)

@@ -1,0 +1,53 @@
+"""What changes games and players. One use case, one transaction each; wins stand in `rewards.recording`."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from dreamland.lib.errors import DomainError, named_refusals
+from rewards.claims import Claim, Recorded, Refused
+from rewards.days import zone
+from rewards.errors import InvalidPlayer, PlayerClosed
+from rewards.models import Game, Player
+from rewards.recording import record_wins
+from rewards.selectors import PlayerFacts
+
+__all__ = ["Claim", "Recorded", "Refused", "Registration", "create_game", "record_wins", "register_player"]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A player as he stands now; `created` tells whether this call registered him."""
+
+    player: PlayerFacts
+    created: bool
+
+
+REGISTER = """
+INSERT INTO rewards_player AS player (id, timezone, status) VALUES (%s, %s, %s)
+ON CONFLICT (id) DO UPDATE SET timezone = excluded.timezone
+RETURNING WITH (OLD AS before) player.id, player.timezone, player.status, player.created_at, before.id IS NULL
+"""
+PLAYER_REFUSALS: dict[str, type[DomainError]] = {"player_is_not_house": InvalidPlayer}
+
+
+def register_player(*, player_id: UUID, timezone: str) -> Registration:
+    """Registers a player under the identity service's id, or changes the time zone. The same call twice does it once.
+
+    A new time zone counts from the next day that is opened. Raises InvalidTimezone, InvalidPlayer, PlayerClosed.
+    """
+    zone(timezone)
+    with transaction.atomic(durable=True), named_refusals(PLAYER_REFUSALS), connection.cursor() as cursor:
+        cursor.execute(REGISTER, [player_id, timezone, Player.Status.ACTIVE])
+        *facts, created = cursor.fetchone()
+        player = PlayerFacts(*facts)
+        if player.status == Player.Status.CLOSED:
+            raise PlayerClosed("the player's account is closed")
+    return Registration(player, created)
+
+
+def create_game(*, slug: str, name: str) -> Game:
+    """The game of that slug, made with `name` where there is none yet."""
+    game, _ = Game.objects.get_or_create(slug=slug, defaults={"name": name})
+    return game
