@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "conversion",
 ]
 MIDDLEWARE = [
+    "dreamland.lib.api.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -175,13 +176,19 @@ RATE_HTTP_CONNECT_TIMEOUT_SECONDS = env.float("RATE_HTTP_CONNECT_TIMEOUT_SECONDS
 RATE_HTTP_READ_TIMEOUT_SECONDS = env.float("RATE_HTTP_READ_TIMEOUT_SECONDS", default=5.0)
 RATE_HTTP_TOTAL_TIMEOUT_SECONDS = env.float("RATE_HTTP_TOTAL_TIMEOUT_SECONDS", default=15.0)
 RATE_HTTP_ATTEMPTS = env.int("RATE_HTTP_ATTEMPTS", default=3)
+RATE_HTTP_WAIT_SECONDS = env.float("RATE_HTTP_WAIT_SECONDS", default=0.2)  # before the second attempt, and the jitter
+RATE_HTTP_WAIT_MAX_SECONDS = env.float("RATE_HTTP_WAIT_MAX_SECONDS", default=3.0)
 RATE_HTTP_MAX_BYTES = 64 * 1024
 RATE_MIN = env.str("RATE_MIN", default="0.0001")
 RATE_MAX = env.str("RATE_MAX", default="1000")
 RATE_MAX_AGE = timedelta(minutes=env.int("RATE_MAX_AGE_MINUTES", default=120))
+RATE_CLOCK_TOLERANCE = timedelta(seconds=env.int("RATE_CLOCK_TOLERANCE_SECONDS", default=120))  # a quote from "later"
 RATE_MAX_JUMP = env.str("RATE_MAX_JUMP", default="0.5")  # share of the last accepted rate
 CONVERSION_PLAYERS_PER_CHUNK = env.int("CONVERSION_PLAYERS_PER_CHUNK", default=1_000)
 CONVERSION_HOURS_PER_TICK = env.int("CONVERSION_HOURS_PER_TICK", default=96)
+CONVERSION_RETRIES_PER_TICK = env.int("CONVERSION_RETRIES_PER_TICK", default=24)  # hours that waited before
+CONVERSION_FETCHES_PER_RUN = env.int("CONVERSION_FETCHES_PER_RUN", default=24)  # rates asked for in one go
+CONVERSION_BROKEN_PLAYERS_PER_RUN = env.int("CONVERSION_BROKEN_PLAYERS_PER_RUN", default=20)  # then the run gives up
 CONVERSION_SETTLE_DELAY = timedelta(seconds=env.int("CONVERSION_SETTLE_SECONDS", default=0))
 
 # --- Celery: a doorbell. Nothing about money depends on a message arriving, or arriving once ---------------------

@@ -1,6 +1,21 @@
 """Every address of Dreamland."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = [path("admin/", admin.site.urls)]
+from dreamland.lib.api.handlers import problem_page
+from dreamland.lib.health import livez, readyz
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
+    path("v1/problems/<slug:code>", problem_page, name="problem"),
+    path("v1/", include("rewards.urls")),
+    path("v1/", include("conversion.urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "dreamland.lib.api.handlers.bad_request"
+handler403 = "dreamland.lib.api.handlers.permission_denied"
+handler404 = "dreamland.lib.api.handlers.not_found"
+handler500 = "dreamland.lib.api.handlers.server_error"

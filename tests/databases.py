@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.db import connection
 from psycopg import sql
 
 ROOT = Path(__file__).parent.parent
+APP_ROLE = "dreamland_test_app"
 TEMPLATE_LOCK = 5_318_008_400  # any number: who makes the template makes it alone
 
 
@@ -35,7 +37,7 @@ def maintenance() -> Iterator[psycopg.Connection[Any]]:
 def template() -> str:
     """The name of a database in which every migration has run; made once for each state of the migrations."""
     digest = hashlib.sha256()
-    for path in sorted([*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/sql/*.sql"), ROOT / "pyproject.toml"]):
+    for path in sorted([*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/sql/*.sql"), *ROOT.glob("*/apps.py"), ROOT / "pyproject.toml"]):
         digest.update(path.read_bytes())
     name = f"template_{digest.hexdigest()[:16]}"
     with maintenance() as server:
@@ -45,6 +47,7 @@ def template() -> str:
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{name}_making")))
             use(f"{name}_making")
             call_command("migrate", verbosity=0, interactive=False)
+            call_command("app_role", apply=True, role=APP_ROLE, stdout=StringIO())
             connection.close()
             server.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(f"{name}_making"), sql.Identifier(name))

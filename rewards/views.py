@@ -1,0 +1,137 @@
+"""Players and wins over HTTP: validate, call, serialize."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import reverse
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from dreamland.lib.api.errors import InvalidCursor
+from dreamland.lib.api.pages import page, read_cursor, write_cursor
+from dreamland.lib.api.problems import Problem, domain_problem, validation_problem
+from dreamland.lib.api.views import ApiViewSet, own_data, validated
+from rewards import selectors, services
+from rewards.auth import calling_game
+from rewards.models import Scope
+from rewards.serializers import BatchIn, PlayerIn, PlayerOut, StatsOut, WinIn, WinOut, WinsQuery
+from rewards.services import Claim, Recorded, Refused
+
+
+class PlayerViewSet(ApiViewSet):
+    """A player, and what a player won."""
+
+    required_scopes: ClassVar[Mapping[str, str]] = {
+        "register": Scope.PLAYERS_WRITE,
+        "retrieve": Scope.PLAYERS_READ,
+        "stats": Scope.PLAYERS_READ,
+        "wins": Scope.WINS_READ,
+    }
+    query_serializers: ClassVar[Mapping[str, type[Serializer[Any]]]] = {"wins": WinsQuery}
+
+    def register(self, request: Request, player_id: UUID) -> Response:
+        """PUT /v1/players/{player_id}: registers the player or changes the time zone; 201 where new."""
+        given = validated(PlayerIn, request.data)
+        registration = services.register_player(player_id=player_id, **given)
+        body = PlayerOut(registration.player).data
+        if not registration.created:
+            return Response(body)
+        return Response(body, status.HTTP_201_CREATED, headers={"Location": reverse("player", args=[player_id])})
+
+    def retrieve(self, _request: Request, player_id: UUID) -> Response:
+        """GET /v1/players/{player_id}."""
+        return own_data(Response(PlayerOut(selectors.get_player(player_id)).data))
+
+    def stats(self, _request: Request, player_id: UUID) -> Response:
+        """GET /v1/players/{player_id}/stats."""
+        return own_data(Response(StatsOut(selectors.stats(player_id, now=self.now)).data))
+
+    def wins(self, request: Request, player_id: UUID) -> Response:
+        """GET /v1/players/{player_id}/wins?day=today: the DREAM history of one of the player's days.
+
+        The cursor remembers which day "today" was on the first page, so that midnight does not change the list.
+        """
+        limit, asked = self.parameters["limit"], self.parameters["day"]
+        name = f"wins of {player_id}"
+        position = read_cursor(self.parameters["cursor"], of=name)
+        today = selectors.current_day(player_id, now=self.now).date  # raises PlayerNotFound
+        day = asked or today
+        if position is not None:
+            began = date.fromisoformat(position[0])
+            if asked not in {None, began}:
+                raise InvalidCursor("this cursor was given out for another day")
+            day = began
+        after = None if position is None else UUID(position[1])
+        rows = selectors.wins_of_day(player_id, day, after=after, limit=limit + 1)
+        return own_data(
+            page(
+                request,
+                rows,
+                limit=limit,
+                serializer=WinOut,
+                cursor_after=lambda win: write_cursor([day.isoformat(), str(win.id)], of=name),
+            )
+        )
+
+
+class WinViewSet(ApiViewSet):
+    """Wins, reported and read by the game that they were won in."""
+
+    required_scopes: ClassVar[Mapping[str, str]] = {
+        "create": Scope.WINS_WRITE,
+        "batch": Scope.WINS_WRITE,
+        "retrieve": Scope.WINS_READ,
+    }
+
+    @property
+    def body_limit_bytes(self) -> int:
+        return int(settings.API_MAX_BATCH_BODY_BYTES) if self.action == "batch" else super().body_limit_bytes
+
+    def create(self, request: Request) -> Response:
+        """POST /v1/wins: 201 where new, 200 and `Idempotent-Replayed: true` where it stands already."""
+        claim = Claim(**validated(WinIn, request.data))
+        (outcome,) = services.record_wins(game_id=calling_game(request), claims=[claim], now=self.now)
+        if isinstance(outcome, Refused):
+            raise outcome.error
+        body = WinOut(outcome.win).data
+        if outcome.replayed:
+            return Response(body, headers={"Idempotent-Replayed": "true"})
+        return Response(body, status.HTTP_201_CREATED, headers={"Location": reverse("win", args=[outcome.win.id])})
+
+    def batch(self, request: Request) -> Response:
+        """POST /v1/wins/batch: a result for each win, in order, under one 200. What is malformed spoils only itself."""
+        given: list[dict[str, Any] | ValidationError] = validated(BatchIn, request.data)["wins"]
+        claims = [Claim(**item) for item in given if not isinstance(item, ValidationError)]
+        outcomes = iter(services.record_wins(game_id=calling_game(request), claims=claims, now=self.now))
+        shape = WinOut()  # one for all: making a serializer costs more than using it
+        return Response(
+            {
+                "results": [
+                    _refused(validation_problem(item, request=request, root=f"/wins/{index}"))
+                    if isinstance(item, ValidationError)
+                    else _result(next(outcomes), shape, request)
+                    for index, item in enumerate(given)
+                ]
+            }
+        )
+
+    def retrieve(self, request: Request, win_id: UUID) -> Response:
+        """GET /v1/wins/{win_id}: a win of the calling game."""
+        return own_data(Response(WinOut(selectors.get_win(win_id, game_id=calling_game(request))).data))
+
+
+def _result(outcome: Recorded | Refused, shape: WinOut, request: Request) -> dict[str, Any]:
+    """What one win of a batch got: what it would have got alone."""
+    if isinstance(outcome, Refused):
+        return _refused(domain_problem(outcome.error, request=request))
+    return {"status": 200 if outcome.replayed else 201, "win": shape.to_representation(outcome.win)}
+
+
+def _refused(content: Problem) -> dict[str, Any]:
+    return {"status": content["status"], "problem": content}

@@ -1,0 +1,127 @@
+"""Games against each other for the same player: threads, real commits, and controls that go wrong without the lock."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from ledger import book
+from rewards import recording
+from rewards.services import Claim, Recorded, Refused, record_wins, register_player
+from tests.factories import NOON, a_claim, a_game, a_player, players
+from tests.sql import in_parallel, run
+
+pytestmark = pytest.mark.django_db
+
+
+def recorder(game_id: UUID, *claims: Claim, now: datetime = NOON) -> Callable[[], tuple[Recorded | Refused, ...]]:
+    return lambda: record_wins(game_id=game_id, claims=claims, now=now)
+
+
+def count(outcomes: list[Any]) -> Counter[str]:
+    """How often each thing happened to the single claim of each thread."""
+    return Counter(
+        type(outcome).__name__
+        if isinstance(outcome, Exception)
+        else outcome[0].error.code
+        if isinstance(outcome[0], Refused)
+        else "replayed"
+        if outcome[0].replayed
+        else "recorded"
+        for outcome in outcomes
+    )
+
+
+def wallet(player: UUID) -> Decimal:
+    return book.balances([player])[player]["player:dream"]
+
+
+def test_fifty_threads_racing_for_the_last_token_leave_exactly_five() -> None:
+    game, player = a_game(), a_player()
+    record_wins(game_id=game.id, claims=[a_claim(player, "4")], now=NOON)
+    outcomes = in_parallel([recorder(game.id, a_claim(player, "1")) for _ in range(50)])
+    assert count(outcomes) == {"recorded": 1, "daily-cap-exceeded": 49}
+    assert run("SELECT won::numeric(38,18)::text FROM rewards_allowance") == [("5.000000000000000000",)]
+    assert wallet(player) == 5
+
+
+def test_fifty_first_wins_of_a_day_at_once_leave_exactly_five() -> None:
+    game, player = a_game(), a_player()
+    outcomes = in_parallel([recorder(game.id, a_claim(player, "0.5")) for _ in range(50)])
+    assert count(outcomes) == {"recorded": 10, "daily-cap-exceeded": 40}
+    assert wallet(player) == 5
+
+
+UNLOCKED = recording.LOCK.replace("FOR NO KEY UPDATE OF day", "")
+
+
+@pytest.mark.breaks_books
+def test_control_without_lock_and_check_fifty_threads_win_more_than_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    run("ALTER TABLE rewards_allowance DROP CONSTRAINT allowance_cap")
+    monkeypatch.setattr(recording, "LOCK", UNLOCKED)
+    game, player = a_game(), a_player()
+    record_wins(game_id=game.id, claims=[a_claim(player, "4")], now=NOON)
+    in_parallel([recorder(game.id, a_claim(player, "1")) for _ in range(50)])
+    assert wallet(player) > 5
+
+
+def test_without_the_lock_the_check_of_the_database_still_holds_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "LOCK", UNLOCKED)
+    game, player = a_game(), a_player()
+    record_wins(game_id=game.id, claims=[a_claim(player, "4")], now=NOON)
+    in_parallel([recorder(game.id, a_claim(player, "1")) for _ in range(50)])
+    assert wallet(player) == 5
+
+
+def test_the_same_reference_fifty_times_in_parallel_is_one_win() -> None:
+    game, player = a_game(), a_player()
+    claim = a_claim(player, "1", reference="once")
+    outcomes = in_parallel([recorder(game.id, claim) for _ in range(50)])
+    assert count(outcomes) == {"recorded": 1, "replayed": 49}
+    assert len({outcome[0].win.id for outcome in outcomes if isinstance(outcome, tuple)}) == 1  # type: ignore[union-attr]
+    assert wallet(player) == 1
+
+
+@pytest.mark.breaks_books
+def test_control_without_the_unique_key_the_same_reference_wins_more_than_once() -> None:
+    run("ALTER TABLE rewards_win DROP CONSTRAINT win_reference_once")
+    game, player = a_game(), a_player()
+    record_wins(game_id=game.id, claims=[a_claim(player, "0.01")], now=NOON)
+    claim = a_claim(player, "0.01", reference="once")
+    in_parallel([recorder(game.id, claim) for _ in range(50)])
+    assert wallet(player) > Decimal("0.02")
+
+
+def test_the_same_reference_with_different_days_in_parallel_is_one_win() -> None:
+    """The two claims share no day, and so no lock: only the unique key stands between them."""
+    game, player = a_game(), a_player()
+    days = [datetime(2026, 11, day, 12, tzinfo=UTC) for day in (8, 9, 10)]
+    claims = [a_claim(player, "1", reference="once", won_at=won_at) for won_at in days] * 10
+    outcomes = in_parallel([recorder(game.id, claim) for claim in claims])
+    assert count(outcomes) == {"recorded": 1, "replayed": 9, "reference-reused": 20}
+    assert wallet(player) == 1
+
+
+def test_bulk_calls_over_the_same_players_in_opposite_order_do_not_deadlock() -> None:
+    game, everybody = a_game(), players(100)
+    orders = [everybody, everybody[::-1]] * 4
+    outcomes = in_parallel(
+        [recorder(game.id, *(a_claim(player, "0.1") for player in order)) for order in orders]
+    )
+    assert all(not isinstance(outcome, Exception) for outcome in outcomes)
+    assert {wallet(player) for player in everybody} == {Decimal("0.8")}
+
+
+def test_zone_changes_in_the_middle_of_wins_open_no_second_day() -> None:
+    game, player = a_game(), a_player("Pacific/Midway")
+    now = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+    zones = ["Pacific/Kiritimati", "Europe/Berlin", "Pacific/Midway", "Asia/Tokyo"]
+    work: list[Callable[[], Any]] = [recorder(game.id, a_claim(player, "1", won_at=now), now=now) for _ in range(20)]
+    work += [lambda name=name: register_player(player_id=player, timezone=name) for name in zones * 3]
+    outcomes = in_parallel(work)
+    assert count(outcomes[:20]) == {"recorded": 5, "daily-cap-exceeded": 15}
+    assert run("SELECT count(*) FROM rewards_allowance") == [(1,)]
