@@ -14,7 +14,7 @@ def main() -> None:
     if command not in NEED_NO_SERVERS:
         from dreamland import local
 
-        local.attach()
+        local.attach(local.DEMO_ROOT if command == "demo" else None)
 
     from django.core.management import execute_from_command_line
 

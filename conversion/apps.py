@@ -3,3 +3,23 @@ from django.apps import AppConfig
 
 class ConversionConfig(AppConfig):
     name = "conversion"
+    verbose_name = "Conversion"
+
+    # What the app's database role may do here (`manage.py app_role`). Rates, fee rules and conversions only arrive; of
+    # a run everything but its hour moves until it is done.
+    privileges = {
+        "conversion_rate": [
+            "SELECT",
+            "INSERT (hour, price, provider, quoted_at, raw, state, reason, decides_id, decided_by_id)",
+        ],
+        "conversion_feerule": ["SELECT", "INSERT"],
+        "conversion_conversionrun": [
+            "SELECT",
+            "INSERT (hour)",
+            "UPDATE (state, reason, waits_for, started_at, finished_at, conversions, tokens, usd, fees)",
+        ],
+        "conversion_conversion": ["SELECT", "INSERT"],
+    }
+
+    def ready(self) -> None:
+        from conversion import checks  # noqa: F401  (registers the checks of `verify_books`)

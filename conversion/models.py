@@ -1,0 +1,221 @@
+"""Rates, fee rules, hourly runs and their conversions (docs/data-model.md).
+
+Triggers and foreign keys that hold at once stand in sql/. Everything here is written by `conversion.services` and by
+nothing else; a rate, a fee rule and a conversion are never changed once they are written.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Func, Q
+from django.db.models.functions import Length
+from django.db.models.lookups import LessThanOrEqual
+
+from dreamland.lib.fields import AMOUNT_LIMIT, AmountField, ClockTimestamp, Uuid7, amount_constraints
+
+BASE = "DREAM"
+QUOTE = "USD"
+USD_DECIMALS = 8
+RAW_MAX_LENGTH = 4_000
+REASON_FORM = r"^[a-z-]{0,40}$"
+
+
+class Rate(models.Model):
+    """One answer for one hour: the price of a DREAM in USD, who said it, when, and what we made of it.
+
+    At most one accepted rate for an hour. What was refused or quarantined is kept for finance, each finding once for an
+    hour. A quarantined rate that a person lets pass is written again as an accepted one, which names both.
+    """
+
+    class State(models.TextChoices):
+        ACCEPTED = "accepted"
+        REFUSED = "refused"
+        QUARANTINED = "quarantined"
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    hour = models.DateTimeField()
+    base = models.TextField(db_default=BASE)
+    quote = models.TextField(db_default=QUOTE)
+    price = AmountField(null=True, blank=True, help_text="Empty where the answer held no amount that can be.")
+    provider = models.TextField()
+    quoted_at = models.DateTimeField(null=True, blank=True, help_text="The provider's own time.")
+    fetched_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    raw = models.TextField(db_default="", blank=True, help_text="What the provider answered, word for word.")
+    state = models.TextField(choices=State)
+    reason = models.TextField(db_default="", blank=True)
+    decides = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="+", db_index=False, db_constraint=False
+    )
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+
+    class Meta:
+        ordering = ["-hour", "-fetched_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["hour"], condition=Q(state="accepted"), name="rate_one_accepted_for_hour"),
+            # A provider that answers the same nonsense at every tick fills one row, not a table.
+            models.UniqueConstraint(
+                fields=["hour", "provider", "reason", "price"],
+                condition=~Q(state="accepted"),
+                nulls_distinct=False,
+                name="rate_finding_once",
+            ),
+            *amount_constraints("rate", "price"),
+            models.CheckConstraint(condition=Q(base=BASE, quote=QUOTE), name="rate_pair_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=["accepted", "refused", "quarantined"]), name="rate_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="refused") | Q(price__isnull=False, quoted_at__isnull=False),
+                name="rate_has_price_unless_refused",
+            ),
+            models.CheckConstraint(
+                condition=Q(Q(state="accepted"), Q(reason="")) | Q(~Q(state="accepted"), ~Q(reason="")),
+                name="rate_reason_unless_accepted",
+            ),
+            models.CheckConstraint(condition=Q(reason__regex=REASON_FORM), name="rate_reason_form"),
+            models.CheckConstraint(condition=LessThanOrEqual(Length("raw"), RAW_MAX_LENGTH), name="rate_raw_length"),
+            models.CheckConstraint(
+                condition=Q(decides__isnull=True, decided_by__isnull=True)
+                | Q(state="accepted", decides__isnull=False, decided_by__isnull=False),
+                name="rate_decision_names_both",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%dT%H:%MZ} {self.price} ({self.state})"
+
+
+class FeeRule(models.Model):
+    """What a conversion costs us: a share of its USD and a fixed part.
+
+    The rule of a conversion is the one in force at the hour of its wins.
+    """
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    effective_from = models.DateTimeField(unique=True)
+    provider = models.TextField()
+    percentage = AmountField(help_text="As a fraction: 0.01 is one percent.")
+    fixed = AmountField(help_text="USD for each conversion.")
+    created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+
+    class Meta:
+        ordering = ["-effective_from"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(percentage__gte=0, percentage__lte=1), name="fee_rule_percentage_bounds"
+            ),
+            models.CheckConstraint(
+                condition=Q(percentage=Func(F("percentage"), 18, function="round")),
+                name="fee_rule_percentage_precision",
+            ),
+            models.CheckConstraint(condition=Q(fixed__gte=0, fixed__lte=1_000), name="fee_rule_fixed_bounds"),
+            models.CheckConstraint(
+                condition=Q(fixed=Func(F("fixed"), USD_DECIMALS, function="round")), name="fee_rule_fixed_precision"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.percentage} + {self.fixed} USD from {self.effective_from:%Y-%m-%dT%H:%MZ}"
+
+
+class ConversionRun(models.Model):
+    """The conversion of one UTC hour: the queue's state, and what came of it. `done` is final."""
+
+    class State(models.TextChoices):
+        DUE = "due"
+        AWAITING_RATE = "awaiting_rate"
+        RATE_QUARANTINED = "rate_quarantined"
+        RUNNING = "running"
+        DONE = "done"
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    hour = models.DateTimeField(unique=True)
+    state = models.TextField(choices=State, db_default=State.DUE)
+    reason = models.TextField(db_default="", blank=True, help_text="Why it waits; empty while nothing is wrong.")
+    waits_for = models.DateTimeField(null=True, blank=True, help_text="The hour whose rate is missing.")
+    started_at = models.DateTimeField(null=True, blank=True, help_text="The latest attempt.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+    conversions = models.BigIntegerField(db_default=0)
+    tokens = AmountField(db_default=0)
+    usd = AmountField(db_default=0)
+    fees = AmountField(db_default=0)
+
+    class Meta:
+        ordering = ["-hour"]
+        indexes = [models.Index(fields=["hour"], condition=~Q(state="done"), name="run_unfinished")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["due", "awaiting_rate", "rate_quarantined", "running", "done"]),
+                name="run_state_known",
+            ),
+            models.CheckConstraint(condition=Q(reason__regex=REASON_FORM), name="run_reason_form"),
+            models.CheckConstraint(
+                condition=Q(Q(state="done"), Q(finished_at__isnull=False, reason=""))
+                | Q(~Q(state="done"), Q(finished_at__isnull=True)),
+                name="run_finished_when_done",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    conversions__gte=0,
+                    tokens__gte=0,
+                    tokens__lt=AMOUNT_LIMIT,
+                    usd__gte=0,
+                    usd__lt=AMOUNT_LIMIT,
+                    fees__gte=0,
+                    fees__lt=AMOUNT_LIMIT,
+                ),
+                name="run_totals_bounds",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%dT%H:%MZ} ({self.state})"
+
+
+class Conversion(models.Model):
+    """A player's wins of one hour and one local day, turned into USD by one run: the fact behind one journal entry.
+
+    `hour` and `day` are those of the wins, not of the run: a local midnight inside an hour makes two lines, and a late
+    win has the rate of its own hour.
+    """
+
+    entry = models.OneToOneField(
+        "ledger.JournalEntry", models.PROTECT, primary_key=True, related_name="conversion", db_constraint=False
+    )
+    run = models.ForeignKey(ConversionRun, models.PROTECT, related_name="lines", db_index=False, db_constraint=False)
+    player = models.ForeignKey(
+        "rewards.Player", models.PROTECT, related_name="conversions", db_index=False, db_constraint=False
+    )
+    hour = models.DateTimeField()
+    day = models.DateField()
+    rate = models.ForeignKey(Rate, models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+    fee_rule = models.ForeignKey(FeeRule, models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+    tokens = AmountField()
+    usd = AmountField()
+    fee = AmountField()
+    converted_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["player", "day", "hour", "entry"], name="conversion_usd_history")]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "player", "hour", "day"], name="conversion_line_once"),
+            *amount_constraints("conversion", "tokens"),
+            models.CheckConstraint(condition=Q(usd__gt=0, usd__lt=AMOUNT_LIMIT), name="conversion_usd_bounds"),
+            models.CheckConstraint(
+                condition=Q(usd=Func(F("usd"), USD_DECIMALS, function="round")), name="conversion_usd_precision"
+            ),
+            models.CheckConstraint(condition=Q(fee__gte=0, fee__lt=AMOUNT_LIMIT), name="conversion_fee_bounds"),
+            models.CheckConstraint(
+                condition=Q(fee=Func(F("fee"), USD_DECIMALS, function="round")), name="conversion_fee_precision"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tokens} DREAM = {self.usd} USD"

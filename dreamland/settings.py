@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import environ
+import environ  # type: ignore[import-untyped]
 from celery.schedules import crontab
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_beat",
     "rest_framework",
+    "dreamland",
     "dreamland.lib",
     "dreamland.local",
     "ledger",
@@ -81,7 +82,8 @@ DATABASE_POOL_WAIT_SECONDS = 5
 
 # `manage.py` fills DATABASE_URL in with the embedded server's. The default host cannot exist, and says why.
 DATABASE_URL_UNSET = "postgres://dreamland@database-url-is-not-set.invalid/dreamland"
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url("DATABASE_URL", default=DATABASE_URL_UNSET)}
+DATABASE_URL = env.str("DATABASE_URL", default="") or DATABASE_URL_UNSET
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     # One-statement ledger writes gain about half from prepared statements; Django prepares nothing unasked.
@@ -155,11 +157,12 @@ REST_FRAMEWORK: dict[str, Any] = {
     "EXCEPTION_HANDLER": "dreamland.lib.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "COERCE_DECIMAL_TO_STRING": True,
+    "URL_FORMAT_OVERRIDE": None,
 }
 
 # --- Wins --------------------------------------------------------------------------------------------------------
 
-DAILY_CAP = Decimal("5")  # DREAM a player may win on one local day
+DAILY_CAP = Decimal(5)  # DREAM a player may win on one local day
 WIN_LATE_LIMIT = timedelta(hours=env.int("WIN_LATE_LIMIT_HOURS", default=72))
 WIN_FUTURE_LIMIT = timedelta(seconds=env.int("WIN_FUTURE_LIMIT_SECONDS", default=120))
 DAYS_KEPT_IN_SIGHT = timedelta(days=4)  # beyond WIN_LATE_LIMIT: a neighbouring day, whatever the zones were
@@ -193,7 +196,7 @@ CONVERSION_SETTLE_DELAY = timedelta(seconds=env.int("CONVERSION_SETTLE_SECONDS",
 
 # --- Celery: a doorbell. Nothing about money depends on a message arriving, or arriving once ---------------------
 
-CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://redis-url-is-not-set.invalid/0")
+CELERY_BROKER_URL = env.str("REDIS_URL", default="") or "redis://redis-url-is-not-set.invalid/0"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -231,4 +234,10 @@ LOGGING: dict[str, Any] = {
     "formatters": {"json": {"()": "dreamland.lib.logs.json_formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    # One line for each outgoing call tells nothing that its caller does not log better.
+    "loggers": {
+        "httpx2": {"level": "WARNING"},
+        # A refused win is no warning: games are told, and nobody else needs to look.
+        "django.request": {"level": "ERROR"},
+    },
 }

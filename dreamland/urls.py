@@ -10,7 +10,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
     path("v1/problems/<slug:code>", problem_page, name="problem"),
-    path("v1/", include("rewards.urls")),
     path("v1/", include("conversion.urls")),
     path("admin/", admin.site.urls),
 ]

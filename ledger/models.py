@@ -1,7 +1,8 @@
 """The books: accounts, journal entries, postings, balances, closed periods (docs/data-model.md).
 
-What a CHECK or an index can say stands here. Triggers and foreign keys stand in sql/: Django can only make foreign keys
-that are deferred to COMMIT, and these must hold at once. Nothing here is ever written by hand: `ledger.book` is the door.
+What a CHECK or an index can say stands here. Triggers and foreign keys stand in sql/: Django can only make foreign
+keys that are deferred to COMMIT, and these must hold at once. Nothing here is ever written by hand: `ledger.book` is
+the door.
 """
 
 import uuid
@@ -117,7 +118,9 @@ class Posting(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
-    entry = models.ForeignKey(JournalEntry, models.PROTECT, related_name="postings", db_index=False, db_constraint=False)
+    entry = models.ForeignKey(
+        JournalEntry, models.PROTECT, related_name="postings", db_index=False, db_constraint=False
+    )
     holder = models.UUIDField()
     debit = models.ForeignKey(Account, models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     credit = models.ForeignKey(Account, models.PROTECT, related_name="+", db_constraint=False, db_index=False)

@@ -43,8 +43,8 @@ class TrialBalance:
         """Debits and credits of each asset; in books that balance the two are equal."""
         totals: dict[str, tuple[Decimal, Decimal]] = {}
         for line in self.lines:
-            debits, credits = totals.get(line.asset, (ZERO, ZERO))
-            totals[line.asset] = (debits + line.debits, credits + line.credits)
+            debited, credited = totals.get(line.asset, (ZERO, ZERO))
+            totals[line.asset] = (debited + line.debits, credited + line.credits)
         return totals
 
     def balance(self, account: str) -> Decimal:
@@ -88,9 +88,7 @@ def balances(holders: Iterable[UUID]) -> dict[UUID, dict[str, Decimal]]:
     held = Account.objects.filter(held=True).values_list("code", flat=True)
     shares: dict[UUID, dict[str, Decimal]] = {holder: dict.fromkeys(held, ZERO) for holder in wanted}
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT holder, account_id, amount FROM ledger_balance WHERE holder = ANY(%s::uuid[])", [wanted]
-        )
+        cursor.execute("SELECT holder, account_id, amount FROM ledger_balance WHERE holder = ANY(%s::uuid[])", [wanted])
         for holder, account, amount in cursor.fetchall():
             shares[holder][account] = amount
     return shares
@@ -104,7 +102,9 @@ LEFT JOIN (SELECT debit_id AS code, sum(amount) AS amount FROM moved GROUP BY 1)
 LEFT JOIN (SELECT credit_id AS code, sum(amount) AS amount FROM moved GROUP BY 1) credited USING (code)
 ORDER BY account.code
 """
-MOVED = "WITH moved AS MATERIALIZED (SELECT debit_id, credit_id, sum(amount) AS amount FROM ledger_posting GROUP BY 1, 2)"
+MOVED = (
+    "WITH moved AS MATERIALIZED (SELECT debit_id, credit_id, sum(amount) AS amount FROM ledger_posting GROUP BY 1, 2)"
+)
 MOVED_BEFORE = """
 WITH moved AS MATERIALIZED (
     SELECT debit_id, credit_id, sum(amount) AS amount
@@ -169,5 +169,3 @@ def statement(
         running += movement
         lines.append(StatementLine(posted_at, entry_id, kind, memo, counterpart, movement, running))
     return Statement(account, asset, holder, since, until, opening, tuple(lines))
-
-

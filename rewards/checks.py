@@ -9,7 +9,8 @@ ALLOWANCES_ARE_WINS = Check(
     SELECT format('%s %s', day.player_id, day.day) AS subject,
            format('counted %s of %s, wins %s', day.won, day.cap, coalesce(sum(win.amount), 0)) AS problem
     FROM rewards_allowance day
-    LEFT JOIN rewards_win win ON win.allowance_id = day.id AND win.player_id = day.player_id AND win.voided_by_id IS NULL
+    LEFT JOIN rewards_win win
+      ON win.allowance_id = day.id AND win.player_id = day.player_id AND win.voided_by_id IS NULL
     GROUP BY day.id
     HAVING day.won <> coalesce(sum(win.amount), 0) OR day.won > day.cap
     """,

@@ -101,9 +101,7 @@ def unacceptable(claim: Claim, player: PlayerDays | None, *, now: datetime) -> D
     if player.status == Player.Status.CLOSED:
         return PlayerClosed("the player's account is closed")
     if claim.won_at > now + settings.WIN_FUTURE_LIMIT:
-        return WonAtInFuture(
-            "the win lies in the future", limit_seconds=int(settings.WIN_FUTURE_LIMIT.total_seconds())
-        )
+        return WonAtInFuture("the win lies in the future", limit_seconds=int(settings.WIN_FUTURE_LIMIT.total_seconds()))
     if claim.won_at < now - settings.WIN_LATE_LIMIT:
         return WonAtTooOld(
             "the win lies too far in the past", limit_seconds=int(settings.WIN_LATE_LIMIT.total_seconds())

@@ -76,7 +76,9 @@ class Player(models.Model):
     class Meta:
         ordering = ["-created_at"]
         constraints = [
-            models.CheckConstraint(condition=Q(status__in=["active", "suspended", "closed"]), name="player_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "suspended", "closed"]), name="player_status_known"
+            ),
             # The house's own book (ledger.models.HOUSE) can be nobody's.
             models.CheckConstraint(
                 condition=~Q(id=uuid.UUID("00000000-0000-7000-8000-000000000000")), name="player_is_not_house"
@@ -90,7 +92,7 @@ class Player(models.Model):
 class Allowance(models.Model):
     """What a player may win on one local day. The day's bounds are stored as instants: [starts_at, ends_at).
 
-    Opened with the first win of the day. `won` follows the wins by trigger (sql/allowance.sql); `won <= cap` is the cap.
+    Opened with the first win of the day. `won` follows the wins by trigger (sql/win.sql); `won <= cap` is the cap.
     """
 
     id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
@@ -150,12 +152,6 @@ class Win(models.Model):
             models.UniqueConstraint(fields=["player", "game", "reference"], name="win_reference_once"),
             *amount_constraints("win", "amount"),
         ]
-
-    @property
-    def state(self) -> str:
-        if self.voided_by_id is not None:
-            return "voided"
-        return "pending" if self.converted_by_id is None else "converted"
 
     def __str__(self) -> str:
         return f"{self.reference}: {self.amount} DREAM"

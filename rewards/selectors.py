@@ -93,7 +93,7 @@ def get_win(win_id: UUID, *, game_id: UUID) -> WinFacts:
 
 
 def wins_of_day(player_id: UUID, day: date, *, after: UUID | None = None, limit: int) -> tuple[WinFacts, ...]:
-    """A player's wins of one of his days, in the order they were recorded; `after` is the last id of the page before."""
+    """A player's wins of one of his days, as they were recorded; `after` is the last id of the page before."""
     with connection.cursor() as cursor:
         cursor.execute(
             WINS

@@ -16,6 +16,7 @@ from dreamland.lib.api.fields import (
 )
 from dreamland.lib.api.pages import PageQuery
 from rewards.models import REFERENCE_MAX_LENGTH, Player
+from rewards.selectors import WinFacts
 
 TIMEZONE_MAX_LENGTH = 64
 
@@ -51,12 +52,15 @@ class BatchIn(StrictSerializer):
 
 
 class ConversionOut(serializers.Serializer[Any]):
-    """What a win became."""
+    """What a win became, from the `conversions` of the context by the win's id: conversions are not known down here."""
 
     hour = InstantField()
     rate = AmountField()
     usd = AmountField()
     converted_at = InstantField()
+
+    def get_attribute(self, instance: WinFacts) -> Any:
+        return self.context.get("conversions", {}).get(instance.id)
 
 
 class VoidOut(serializers.Serializer[Any]):
@@ -78,8 +82,8 @@ class WinOut(serializers.Serializer[Any]):
     recorded_at = InstantField()
     day = DayField()
     state = serializers.ChoiceField(choices=["pending", "converted", "voided"])
-    conversion = ConversionOut(read_only=True, default=None)
-    void = VoidOut(read_only=True, default=None)
+    conversion = ConversionOut(read_only=True, allow_null=True)
+    void = VoidOut(read_only=True, allow_null=True, default=None)
 
 
 class WinsQuery(PageQuery):

@@ -1,6 +1,6 @@
 """Players and wins over HTTP: validate, call, serialize."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, ClassVar
 from uuid import UUID
@@ -16,15 +16,34 @@ from rest_framework.serializers import Serializer
 from dreamland.lib.api.errors import InvalidCursor
 from dreamland.lib.api.pages import page, read_cursor, write_cursor
 from dreamland.lib.api.problems import Problem, domain_problem, validation_problem
-from dreamland.lib.api.views import ApiViewSet, own_data, validated
+from dreamland.lib.api.views import ApiViewSet, own_data, read_body
 from rewards import selectors, services
 from rewards.auth import calling_game
 from rewards.models import Scope
+from rewards.selectors import WinFacts
 from rewards.serializers import BatchIn, PlayerIn, PlayerOut, StatsOut, WinIn, WinOut, WinsQuery
 from rewards.services import Claim, Recorded, Refused
 
 
-class PlayerViewSet(ApiViewSet):
+class WinsApiViewSet(ApiViewSet):
+    """What answers with wins."""
+
+    def conversions_of(self, _win_ids: Iterable[UUID]) -> Mapping[UUID, Any]:
+        """What became of those of the wins that are converted. Conversions stand above this app, which has none."""
+        return {}
+
+    def win_shape(self, wins: Iterable[WinFacts]) -> WinOut:
+        """The shape of these wins: one for all, since making a serializer costs more than using it."""
+        converted = [win.id for win in wins if win.converted_by is not None]
+        return WinOut(context={"conversions": self.conversions_of(converted) if converted else {}})
+
+    def rendered(self, wins: Sequence[WinFacts]) -> list[Any]:
+        """The wins as callers see them."""
+        shape = self.win_shape(wins)
+        return [shape.to_representation(win) for win in wins]
+
+
+class PlayerViewSet(WinsApiViewSet):
     """A player, and what a player won."""
 
     required_scopes: ClassVar[Mapping[str, str]] = {
@@ -37,7 +56,7 @@ class PlayerViewSet(ApiViewSet):
 
     def register(self, request: Request, player_id: UUID) -> Response:
         """PUT /v1/players/{player_id}: registers the player or changes the time zone; 201 where new."""
-        given = validated(PlayerIn, request.data)
+        given = read_body(request, PlayerIn)
         registration = services.register_player(player_id=player_id, **given)
         body = PlayerOut(registration.player).data
         if not registration.created:
@@ -74,13 +93,13 @@ class PlayerViewSet(ApiViewSet):
                 request,
                 rows,
                 limit=limit,
-                serializer=WinOut,
+                render=self.rendered,
                 cursor_after=lambda win: write_cursor([day.isoformat(), str(win.id)], of=name),
             )
         )
 
 
-class WinViewSet(ApiViewSet):
+class WinViewSet(WinsApiViewSet):
     """Wins, reported and read by the game that they were won in."""
 
     required_scopes: ClassVar[Mapping[str, str]] = {
@@ -95,21 +114,22 @@ class WinViewSet(ApiViewSet):
 
     def create(self, request: Request) -> Response:
         """POST /v1/wins: 201 where new, 200 and `Idempotent-Replayed: true` where it stands already."""
-        claim = Claim(**validated(WinIn, request.data))
+        claim = Claim(**read_body(request, WinIn))
         (outcome,) = services.record_wins(game_id=calling_game(request), claims=[claim], now=self.now)
         if isinstance(outcome, Refused):
             raise outcome.error
-        body = WinOut(outcome.win).data
+        (body,) = self.rendered([outcome.win])
         if outcome.replayed:
             return Response(body, headers={"Idempotent-Replayed": "true"})
         return Response(body, status.HTTP_201_CREATED, headers={"Location": reverse("win", args=[outcome.win.id])})
 
     def batch(self, request: Request) -> Response:
         """POST /v1/wins/batch: a result for each win, in order, under one 200. What is malformed spoils only itself."""
-        given: list[dict[str, Any] | ValidationError] = validated(BatchIn, request.data)["wins"]
+        given: list[dict[str, Any] | ValidationError] = read_body(request, BatchIn)["wins"]
         claims = [Claim(**item) for item in given if not isinstance(item, ValidationError)]
-        outcomes = iter(services.record_wins(game_id=calling_game(request), claims=claims, now=self.now))
-        shape = WinOut()  # one for all: making a serializer costs more than using it
+        recorded = services.record_wins(game_id=calling_game(request), claims=claims, now=self.now)
+        shape = self.win_shape(outcome.win for outcome in recorded if isinstance(outcome, Recorded))
+        outcomes = iter(recorded)
         return Response(
             {
                 "results": [
@@ -123,7 +143,8 @@ class WinViewSet(ApiViewSet):
 
     def retrieve(self, request: Request, win_id: UUID) -> Response:
         """GET /v1/wins/{win_id}: a win of the calling game."""
-        return own_data(Response(WinOut(selectors.get_win(win_id, game_id=calling_game(request))).data))
+        (body,) = self.rendered([selectors.get_win(win_id, game_id=calling_game(request))])
+        return own_data(Response(body))
 
 
 def _result(outcome: Recorded | Refused, shape: WinOut, request: Request) -> dict[str, Any]:

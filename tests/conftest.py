@@ -40,7 +40,7 @@ def django_db_setup(django_db_blocker: Any, template_name: str, worker_id: str) 
         original = connection.settings_dict["NAME"]
         databases.use(name)
         make_anew()
-    TransactionTestCase._fixture_teardown = make_anew  # type: ignore[method-assign]
+    TransactionTestCase._fixture_teardown = make_anew  # type: ignore[attr-defined]
     yield
     with django_db_blocker.unblock():
         databases.use(original)

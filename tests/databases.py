@@ -19,6 +19,8 @@ from psycopg import sql
 
 ROOT = Path(__file__).parent.parent
 APP_ROLE = "dreamland_test_app"
+# Another checkout on the same server has templates of its own.
+OURS = f"template_{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 TEMPLATE_LOCK = 5_318_008_400  # any number: who makes the template makes it alone
 
 
@@ -37,9 +39,11 @@ def maintenance() -> Iterator[psycopg.Connection[Any]]:
 def template() -> str:
     """The name of a database in which every migration has run; made once for each state of the migrations."""
     digest = hashlib.sha256()
-    for path in sorted([*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/sql/*.sql"), *ROOT.glob("*/apps.py"), ROOT / "pyproject.toml"]):
+    for path in sorted(
+        [*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/sql/*.sql"), *ROOT.glob("*/apps.py"), ROOT / "pyproject.toml"]
+    ):
         digest.update(path.read_bytes())
-    name = f"template_{digest.hexdigest()[:16]}"
+    name = f"{OURS}_{digest.hexdigest()[:16]}"
     with maintenance() as server:
         server.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
         _drop_left_over(server, keep=name)
@@ -62,7 +66,7 @@ def _exists(server: psycopg.Connection[Any], name: str) -> bool:
 def _drop_left_over(server: psycopg.Connection[Any], keep: str) -> None:
     """Drops what killed runs and older migrations left behind."""
     for (name,) in server.execute("SELECT datname FROM pg_database").fetchall():
-        stale_template = re.fullmatch(r"template_[0-9a-f]{16}(_making)?", name) and name != keep
+        stale_template = re.fullmatch(rf"{OURS}_[0-9a-f]{{16}}(_making)?", name) and name != keep
         of_run = re.fullmatch(r"test_(\d+)_.*", name)
         if stale_template or (of_run and not Path(f"/proc/{of_run[1]}").exists()):
             server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -1,11 +1,12 @@
-"""Games, players, claims and money for tests. Money reaches a test through the services and `book.post`, never by rows."""
+"""Games, players, claims and money for tests. Money comes in by the services and `book.post`, never by rows."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-import factory
 from django.db import transaction
+from factory.base import Factory
+from factory.declarations import LazyFunction, Sequence
 
 from ledger import book
 from rewards.models import Game
@@ -14,15 +15,15 @@ from rewards.services import Claim, create_game, register_player
 NOON = datetime(2026, 11, 10, 12, 0, tzinfo=UTC)  # the clock of the tests: it is passed in everywhere
 
 
-class ClaimFactory(factory.Factory[Claim]):
+class ClaimFactory(Factory[Claim]):
     """A win of 1 DREAM at noon; the reference is new each time."""
 
     class Meta:
         model = Claim
 
-    player_id = factory.LazyFunction(uuid4)
-    reference = factory.Sequence(lambda n: f"match-{n}")
-    amount = Decimal("1")
+    player_id = LazyFunction(uuid4)
+    reference = Sequence("match-{}".format)
+    amount = Decimal(1)
     won_at = NOON
 
 
@@ -40,7 +41,7 @@ def players(count: int, timezone: str = "UTC") -> list[UUID]:
 
 def a_claim(player_id: UUID, amount: str = "1", *, reference: str | None = None, won_at: datetime = NOON) -> Claim:
     given = {} if reference is None else {"reference": reference}
-    claim: Claim = ClaimFactory(player_id=player_id, amount=Decimal(amount), won_at=won_at, **given)
+    claim: Claim = ClaimFactory.build(player_id=player_id, amount=Decimal(amount), won_at=won_at, **given)
     return claim
 
 

@@ -10,3 +10,6 @@ class LibConfig(AppConfig):
 
     def ready(self) -> None:
         from dreamland.lib import checks  # noqa: F401  (registers the system checks)
+        from dreamland.lib.arithmetic import keep_every_digit
+
+        keep_every_digit()

@@ -1,1 +1,105 @@
-"""System checks for what settings cannot express."""
+"""System checks for what settings cannot express. Each has an id, and a hint that says the way out."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections
+
+OLDEST_POSTGRESQL = 180_000  # uuidv7() and RETURNING OLD/NEW
+
+
+def _decimal(name: str) -> Decimal | None:
+    try:
+        value = Decimal(getattr(settings, name))
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() and value > 0 else None
+
+
+@register
+def rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The rate provider is one that exists, and its numbers are numbers."""
+    found: list[CheckMessage] = []
+    if settings.RATE_PROVIDER not in {"fixed", "http"}:
+        found.append(
+            Error(f"RATE_PROVIDER is {settings.RATE_PROVIDER!r}.", hint="It is 'fixed' or 'http'.", id="dreamland.E001")
+        )
+    if settings.RATE_PROVIDER == "http" and not settings.RATE_HTTP_URL:
+        found.append(
+            Error(
+                "RATE_PROVIDER is 'http' and RATE_HTTP_URL is not set.",
+                hint="Set RATE_HTTP_URL to the address of the rate API.",
+                id="dreamland.E002",
+            )
+        )
+    names = ("RATE_FIXED_PRICE", "RATE_MIN", "RATE_MAX", "RATE_MAX_JUMP")
+    found += [
+        Error(f"{name} is no positive decimal number.", hint="Write it like 0.15.", id="dreamland.E003")
+        for name in names
+        if _decimal(name) is None
+    ]
+    lowest, highest = _decimal("RATE_MIN"), _decimal("RATE_MAX")
+    if lowest and highest and lowest >= highest:
+        found.append(
+            Error("RATE_MIN is not below RATE_MAX.", hint="No rate could ever be accepted.", id="dreamland.E004")
+        )
+    return found
+
+
+@register
+def key_environment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The word inside every game key can stand there."""
+    if re.fullmatch(r"[a-z]{2,8}", settings.ENVIRONMENT):
+        return []
+    return [
+        Error(
+            f"ENVIRONMENT is {settings.ENVIRONMENT!r}.",
+            hint="It stands inside every game key: 2 to 8 letters from a to z, like 'live'.",
+            id="dreamland.E005",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def servers_are_named(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A deployment says where its servers are; the embedded ones are for one machine."""
+    found: list[CheckMessage] = []
+    if str(settings.DATABASES["default"].get("HOST", "")).endswith(".invalid"):
+        found.append(Error("DATABASE_URL is not set.", hint="postgres://user:password@host/name", id="dreamland.E006"))
+    if ".invalid" in settings.CELERY_BROKER_URL:
+        found.append(Error("REDIS_URL is not set.", hint="redis://:password@host:6379/0", id="dreamland.E007"))
+    if settings.ENVIRONMENT == "local":
+        found.append(
+            Error(
+                "ENVIRONMENT is 'local' in a deployment.",
+                hint="Keys of a developer's machine would be accepted. Call it 'live' or 'staging'.",
+                id="dreamland.E008",
+            )
+        )
+    return found
+
+
+@register(Tags.database)
+def postgresql_is_new_enough(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The server is PostgreSQL 18 or later: the books use what it brought."""
+    found: list[CheckMessage] = []
+    for alias in databases or []:
+        connection = connections[alias]
+        with connection.cursor():
+            version = connection.connection.info.server_version
+        if version < OLDEST_POSTGRESQL:
+            found.append(
+                Error(
+                    f"The server of '{alias}' is PostgreSQL {version // 10_000}.",
+                    hint="Dreamland needs PostgreSQL 18 or later.",
+                    id="dreamland.E009",
+                )
+            )
+    return found

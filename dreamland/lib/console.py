@@ -18,7 +18,7 @@ WIDTH_OF_A_PIPE = 160  # columns where no terminal says how wide it is
 def plain(value: Any) -> Any:
     """`value` as JSON can carry it: amounts and ids as strings, instants in RFC 3339."""
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return money(value, 0)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
@@ -41,14 +41,25 @@ def console(out: OutputWrapper) -> Console:
     return Console(file=out, width=wide, highlight=False)  # type: ignore[arg-type]  # it only needs write and flush
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> Table:
-    """A table; the columns named in `right` hold numbers. Amounts come with their decimals aligned by `money`."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()) -> Table:
+    """A table. The columns in `numbers` stand point under point."""
     drawn = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, str) else str(plain(cell)) for cell in row))
+        drawn.add_column(column, overflow="fold")
+    texts = [[cell if isinstance(cell, str) else str(plain(cell)) for cell in row] for row in rows]
+    for place, column in enumerate(columns):
+        if column in numbers:
+            _align(texts, place)
+    for row in texts:
+        drawn.add_row(*row)
     return drawn
+
+
+def _align(rows: list[list[str]], place: int) -> None:
+    """Fills a column of numbers up with blanks, so that the points stand under each other."""
+    widest = max((len(row[place].partition(".")[0]) for row in rows), default=0)
+    for row in rows:
+        row[place] = " " * (widest - len(row[place].partition(".")[0])) + row[place]
 
 
 def money(amount: Decimal, decimals: int) -> str:

@@ -72,6 +72,7 @@ def amount_constraints(prefix: str, field: str) -> list[models.CheckConstraint]:
             condition=Q(**{f"{field}__gt": 0, f"{field}__lt": AMOUNT_LIMIT}), name=f"{prefix}_{field}_bounds"
         ),
         models.CheckConstraint(
-            condition=Q(**{field: Func(F(field), AMOUNT_DECIMALS, function="round")}), name=f"{prefix}_{field}_precision"
+            condition=Q(**{field: Func(F(field), AMOUNT_DECIMALS, function="round")}),
+            name=f"{prefix}_{field}_precision",
         ),
     ]

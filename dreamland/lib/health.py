@@ -1,10 +1,10 @@
 """Whether this process lives, and whether what it needs is there."""
 
+import logging
 from collections.abc import Callable
 from functools import cache
 
 import redis
-import structlog
 from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
@@ -18,7 +18,7 @@ from dreamland.lib.api.problems import problem, problem_response
 
 BROKER_TIMEOUT_SECONDS = 2  # the database's own limits stand in settings
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 def livez(request: HttpRequest) -> HttpResponse:
@@ -43,7 +43,7 @@ def _holds(name: str, check: Callable[[], bool]) -> bool:
     try:
         return check()
     except (Error, redis.RedisError, ValueError, OSError) as error:  # ValueError: an address that is none
-        log.warning("not ready", check=name, exc_info=error)
+        log.warning("not ready: %s", name, exc_info=error)
         return False
 
 

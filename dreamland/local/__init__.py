@@ -3,7 +3,7 @@
 Importing this package does nothing. `attach()` is the whole interface; `supervisor.Stack` runs the rest of Dreamland.
 """
 
-from dreamland.local.attachment import Servers, attach
-from dreamland.local.errors import LocalServerError, WrongDataVersion
+from dreamland.local.attachment import DEMO_ROOT, Servers, attach
+from dreamland.local.errors import LocalServerError, WrongDataVersionError
 
-__all__ = ["LocalServerError", "Servers", "WrongDataVersion", "attach"]
+__all__ = ["DEMO_ROOT", "LocalServerError", "Servers", "WrongDataVersionError", "attach"]

@@ -16,7 +16,7 @@ from dreamland.local import files
 from dreamland.local.errors import LocalServerError
 
 # Where root keeps what `nobody` must reach when the checkout lies below a closed directory such as /root.
-SHARED_PLACES = (Path("/var/lib"), Path("/var/tmp"))
+SHARED_PLACES = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  see _shared_directory
 
 
 class PopenUser(TypedDict, total=False):

@@ -16,6 +16,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 ROOT = CHECKOUT / ".local"
 # Tests run without fsync, so they keep away from the data that somebody cares for.
 FAST_ROOT = ROOT / "test"
+# The demo empties its servers first.
+DEMO_ROOT = ROOT / "demo"
+# The demonstration starts from nothing every time, and has nothing to do with the data of `up`.
+DEMO_ROOT = ROOT / "demo"
 VARIABLES = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
 LOCAL_DEFAULTS = {"ENVIRONMENT": "local", "INSECURE_HTTP": "1", "ALLOWED_HOSTS": "127.0.0.1,localhost"}
 
@@ -30,82 +34,105 @@ class Servers:
     root: Path = ROOT
 
 
-_attached: Servers | None = None
-_held: "list[files.Lock]" = []  # until this process ends
+@dataclass
+class _Process:
+    """What this process has been given."""
+
+    attached: Servers | None = None
+    provided: dict[str, str] = field(default_factory=dict)  # what we have put into the environment
+    held: "list[files.Lock]" = field(default_factory=list)  # until this process ends
+
+
+_process = _Process()
 
 
 def attach(root: Path | None = None, durable: bool = True) -> Servers:
     """Give this process PostgreSQL and Valkey: those of DATABASE_URL and REDIS_URL, embedded ones for what is unset.
 
-    A variable counts as set when it has a value in the environment or in `.env` beside `root`. The URL of an embedded
-    server is put into the environment, and with an embedded PostgreSQL also what Dreamland needs to run locally
-    (SECRET_KEY, ENVIRONMENT, INSECURE_HTTP, ALLOWED_HOSTS) where unset. The servers are shared by all processes of the
-    checkout and stay until the last of them has ended. A second call in one process gives the same answer.
+    A variable counts as set when it has a value in the environment, or in `.env` of the checkout (beside `root` where
+    that is elsewhere). The URL of an embedded server is put into the environment, and with an embedded PostgreSQL also
+    what Dreamland needs to run locally (SECRET_KEY, ENVIRONMENT, INSECURE_HTTP, ALLOWED_HOSTS) where unset. The servers
+    are shared by all processes of the checkout and stay until the last of them has ended. A second call in one process
+    gives the same answer.
 
     `root` is the directory that holds data, logs and secrets: `.local` of the checkout by default, and `.local/test`
     with `durable=False`, which makes PostgreSQL faster and its data worthless after a crash of the machine.
 
     Raises LocalServerError, whose message says the way out.
     """
-    global _attached
-    if _attached is not None and root in (None, _attached.root):
-        return _attached
+    if _process.attached is not None and root in (None, _process.attached.root):
+        return _process.attached
     root = (root or (ROOT if durable else FAST_ROOT)).resolve()
-    known = _read_dotenv((CHECKOUT if root in (ROOT, FAST_ROOT) else root.parent) / ".env")
-    known.update({name: value for name, value in os.environ.items() if value})
+    known = _set_by_user(root)
     missing = [server for server, variable in VARIABLES.items() if variable not in known]
     if missing:
-        known.update(_embedded(missing, root, durable))
+        _provide(_embedded(missing, root, durable))
         if "postgres" in missing:
-            _set_local_defaults(known, root)
-    servers = Servers(known["DATABASE_URL"], known["REDIS_URL"], frozenset(missing), root)
-    _attached = servers
-    return servers
+            _provide(local_defaults(root))
+    urls = known | _process.provided
+    _process.attached = Servers(urls["DATABASE_URL"], urls["REDIS_URL"], frozenset(missing), root)
+    return _process.attached
+
+
+def local_defaults(root: Path) -> dict[str, str]:
+    """What Dreamland needs to run on this machine and the user has not set. SECRET_KEY is made up once for `root`."""
+    from dreamland.local import files
+
+    files.make_directory(root, 0o755 if os.geteuid() == 0 else 0o700)
+    defaults = {**LOCAL_DEFAULTS, "SECRET_KEY": files.secret(root / "secret-key", 48)}
+    known = _set_by_user(root)
+    return {name: value for name, value in defaults.items() if name not in known}
 
 
 def _embedded(missing: list[str], root: Path, durable: bool) -> dict[str, str]:
-    """Have the missing servers running; their URLs, by the variables that are now set to them."""
+    """Have the missing servers running and claimed until this process ends; the variables with their URLs.
+
+    Raises LocalServerError when one of them cannot be had.
+    """
     if sys.platform == "win32":
         raise LocalServerError("The embedded servers need Linux or macOS. Set DATABASE_URL and REDIS_URL.")
     from dreamland.local.client import Client
 
+    clients: list[Client] = []
     try:
-        clients = {VARIABLES[server]: Client(server, root, durable=durable) for server in missing}
-        try:
-            for client in clients.values():  # both start at the same time
-                client.begin()
-            urls = {variable: client.finish() for variable, client in clients.items()}
-        except BaseException:
-            for client in clients.values():
-                client.leave()
+        for server in missing:  # both start at the same time
+            clients.append(Client(server, root, durable=durable))
+            clients[-1].begin()
+        urls = {VARIABLES[client.name]: client.finish() for client in clients}
+    except BaseException as error:
+        for client in clients:
+            client.leave()
+        if not isinstance(error, OSError):
             raise
-    except OSError as error:
         raise LocalServerError(
             f"The embedded servers cannot use {root}: {error}. If another user made it, run as that user or move it "
             "away. Or set DATABASE_URL and REDIS_URL to servers of your own."
         ) from error
-    _held.extend(client.in_use for client in clients.values())
-    os.environ.update(urls)
+    _process.held.extend(client.in_use for client in clients)
     return urls
 
 
-def _set_local_defaults(known: dict[str, str], root: Path) -> None:
-    """Put what Dreamland needs to run locally into the environment, where it is not set anywhere."""
-    from dreamland.local import files
+def _provide(variables: dict[str, str]) -> None:
+    """Put variables into the environment and remember that the user did not."""
+    os.environ.update(variables)
+    _process.provided.update(variables)
 
-    for name, value in LOCAL_DEFAULTS.items():
-        if name not in known:
-            os.environ[name] = value
-    if "SECRET_KEY" not in known:
-        os.environ["SECRET_KEY"] = files.secret(root / "secret-key", 48)
+
+def _set_by_user(root: Path) -> dict[str, str]:
+    """The variables that have a value which does not come from us: in the environment, or else in `.env`.
+
+    An empty variable hides the one in `.env`, as it does when the settings are read.
+    """
+    from_file = _read_dotenv((CHECKOUT if root.is_relative_to(ROOT) else root.parent) / ".env")
+    from_environment = {name: value for name, value in os.environ.items() if _process.provided.get(name) != value}
+    return {name: value for name, value in (from_file | from_environment).items() if value}
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:
-    """The variables with a value in a `.env` file, as django-environ will read them for the settings."""
+    """The variables of a `.env` file, as django-environ will read them for the settings."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError:
         return {}
     found = re.findall(r"^(?:export )?([A-Za-z_0-9]+)=(.*)$", text, re.MULTILINE)
-    values = {name: value.strip() for name, value in found}
-    return {name: value.strip("\"'") for name, value in values.items() if value.strip("\"'")}
+    return {name: value.strip().strip("\"'") for name, value in found}

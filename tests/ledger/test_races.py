@@ -1,6 +1,7 @@
 """Bulk postings against each other: real threads, real commits, and beside each race a control that goes wrong."""
 
 from decimal import Decimal
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -25,9 +26,7 @@ def post_in_order(holders: list[UUID], rounds: int) -> None:
 
 def test_two_bulk_posts_over_the_same_players_in_opposite_order_do_not_deadlock() -> None:
     holders = sorted(uuid4() for _ in range(300))
-    outcomes = in_parallel(
-        [lambda order=order: post_in_order(order, rounds=10) for order in (holders, holders[::-1]) * 2]
-    )
+    outcomes = in_parallel([partial(post_in_order, order, rounds=10) for order in (holders, holders[::-1]) * 2])
     assert outcomes == [None] * 4
     assert {share["player:dream"] for share in book.balances(holders).values()} == {40}
 
@@ -42,7 +41,7 @@ def test_control_taking_the_same_balances_in_opposite_order_does_deadlock() -> N
                 for entry in entries(order):
                     book.post([entry])
 
-    outcomes = in_parallel([lambda order=order: one_by_one(order) for order in (holders, holders[::-1])])
+    outcomes = in_parallel([partial(one_by_one, order) for order in (holders, holders[::-1])])
     deadlocks = [error for error in outcomes if isinstance(error, OperationalError)]
     assert deadlocks
     assert "deadlock" in str(deadlocks[0])
@@ -85,7 +84,8 @@ def test_twenty_reversals_of_one_entry_at_once_are_one() -> None:
 
 def test_first_postings_of_a_new_holder_in_parallel_make_one_balance() -> None:
     holder = uuid4()
-    assert in_parallel([lambda: post(an_entry(holder, (*WIN, "0.1")))] * 20).count(None) == 0
+    outcomes = in_parallel([lambda: post(an_entry(holder, (*WIN, "0.1")))] * 20)
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert book.balances([holder])[holder]["player:dream"] == Decimal("2.0")
 
 
@@ -108,4 +108,7 @@ def test_control_a_read_and_write_balance_loses_updates() -> None:
 
 def test_a_raw_insert_into_the_same_balance_is_no_way_around() -> None:
     with pytest.raises(IntegrityError):
-        run("INSERT INTO ledger_balance (holder, account_id, amount, movement) VALUES (%s, 'player:usd', 5, 5)", [uuid4()])
+        run(
+            "INSERT INTO ledger_balance (holder, account_id, amount, movement) VALUES (%s, 'player:usd', 5, 5)",
+            [uuid4()],
+        )

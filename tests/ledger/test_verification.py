@@ -60,7 +60,12 @@ def test_sound_books_have_no_finding(player: UUID) -> None:
 )  # fmt: skip
 def test_a_falsification_is_found_and_named(player: UUID, falsified: str, check: str) -> None:
     with without_triggers(*TABLES):
-        for constraint in ("posting_two_accounts", "posting_amount_bounds", "posting_usd_precision", "posting_fee_never_touches_player"):
+        for constraint in (
+            "posting_two_accounts",
+            "posting_amount_bounds",
+            "posting_usd_precision",
+            "posting_fee_never_touches_player",
+        ):
             run(f"ALTER TABLE ledger_posting DROP CONSTRAINT {constraint}")
         for statement in falsified.split("; "):
             run(statement)

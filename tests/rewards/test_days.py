@@ -1,6 +1,7 @@
 """The day rules as pure arithmetic: every zone, every edge, and nobody gets a day twice."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_local_day_lies_between_the_instants_of_its_zone(
     assert found == Day(date.fromisoformat(day), at(starts_at), at(starts_at) + hours * HOUR)
 
 
-INSTANTS = st.datetimes(datetime(2001, 1, 1), datetime(2035, 12, 31), timezones=st.just(UTC))
+INSTANTS = st.datetimes(at("2001-01-01"), at("2035-12-31"), timezones=st.just(UTC))
 
 
 @given(INSTANTS, st.sampled_from(ZONES))
@@ -83,7 +84,7 @@ def test_whoever_hops_between_zones_wins_late_and_early_has_days_in_order_and_no
         assert instant in day
         if day not in opened:
             opened = sorted([*opened, day], key=lambda known: known.starts_at)
-        for earlier, later in zip(opened, opened[1:], strict=False):
+        for earlier, later in pairwise(opened):
             assert earlier.ends_at <= later.starts_at
             assert earlier.date < later.date
 

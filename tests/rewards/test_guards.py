@@ -45,7 +45,9 @@ FROM rewards_game game, rewards_allowance day
     ],
     ids=str,
 )
-def test_a_win_that_cannot_be_is_refused_by_its_named_guard(player: UUID, who: str, attack: dict[str, object], guard: str) -> None:
+def test_a_win_that_cannot_be_is_refused_by_its_named_guard(
+    player: UUID, who: str, attack: dict[str, object], guard: str
+) -> None:
     (receipt,) = post(an_entry(player, ("dream:issued", "player:dream", "1"), kind="win"))
     raw = {"entry": receipt.entry_id, "player": player, "amount": "1", "won_at": NOON} | attack
     assert refusal(WIN, raw, who=who) in {guard, "win_player_exists" if "player" in attack else guard}

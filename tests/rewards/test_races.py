@@ -1,9 +1,11 @@
 """Games against each other for the same player: threads, real commits, and controls that go wrong without the lock."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -56,21 +58,35 @@ def test_fifty_first_wins_of_a_day_at_once_leave_exactly_five() -> None:
     assert wallet(player) == 5
 
 
-UNLOCKED = recording.LOCK.replace("FOR NO KEY UPDATE OF day", "")
+@pytest.fixture
+def without_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days are read without a lock, and everybody has read before anybody writes."""
+    monkeypatch.setattr(recording, "LOCK", recording.LOCK.replace("FOR NO KEY UPDATE OF day", ""))
+    all_read_before_any_writes(monkeypatch, "_lock_opened")
+
+
+def all_read_before_any_writes(monkeypatch: pytest.MonkeyPatch, reader: str) -> None:
+    """Holds every thread up after `reader`, so that a race is lost every time and not only on a busy machine."""
+    original = getattr(recording, reader)
+
+    def slow(*arguments: Any) -> Any:
+        result = original(*arguments)
+        time.sleep(0.5)
+        return result
+
+    monkeypatch.setattr(recording, reader, slow)
 
 
 @pytest.mark.breaks_books
-def test_control_without_lock_and_check_fifty_threads_win_more_than_five(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_without_lock_and_check_fifty_threads_win_more_than_five(without_lock: None) -> None:
     run("ALTER TABLE rewards_allowance DROP CONSTRAINT allowance_cap")
-    monkeypatch.setattr(recording, "LOCK", UNLOCKED)
     game, player = a_game(), a_player()
     record_wins(game_id=game.id, claims=[a_claim(player, "4")], now=NOON)
     in_parallel([recorder(game.id, a_claim(player, "1")) for _ in range(50)])
     assert wallet(player) > 5
 
 
-def test_without_the_lock_the_check_of_the_database_still_holds_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "LOCK", UNLOCKED)
+def test_without_the_lock_the_check_of_the_database_still_holds_the_cap(without_lock: None) -> None:
     game, player = a_game(), a_player()
     record_wins(game_id=game.id, claims=[a_claim(player, "4")], now=NOON)
     in_parallel([recorder(game.id, a_claim(player, "1")) for _ in range(50)])
@@ -87,7 +103,10 @@ def test_the_same_reference_fifty_times_in_parallel_is_one_win() -> None:
 
 
 @pytest.mark.breaks_books
-def test_control_without_the_unique_key_the_same_reference_wins_more_than_once() -> None:
+def test_control_without_the_unique_key_the_same_reference_wins_more_than_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_read_before_any_writes(monkeypatch, "wins_by_reference")
     run("ALTER TABLE rewards_win DROP CONSTRAINT win_reference_once")
     game, player = a_game(), a_player()
     record_wins(game_id=game.id, claims=[a_claim(player, "0.01")], now=NOON)
@@ -109,9 +128,7 @@ def test_the_same_reference_with_different_days_in_parallel_is_one_win() -> None
 def test_bulk_calls_over_the_same_players_in_opposite_order_do_not_deadlock() -> None:
     game, everybody = a_game(), players(100)
     orders = [everybody, everybody[::-1]] * 4
-    outcomes = in_parallel(
-        [recorder(game.id, *(a_claim(player, "0.1") for player in order)) for order in orders]
-    )
+    outcomes = in_parallel([recorder(game.id, *(a_claim(player, "0.1") for player in order)) for order in orders])
     assert all(not isinstance(outcome, Exception) for outcome in outcomes)
     assert {wallet(player) for player in everybody} == {Decimal("0.8")}
 
@@ -121,7 +138,7 @@ def test_zone_changes_in_the_middle_of_wins_open_no_second_day() -> None:
     now = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
     zones = ["Pacific/Kiritimati", "Europe/Berlin", "Pacific/Midway", "Asia/Tokyo"]
     work: list[Callable[[], Any]] = [recorder(game.id, a_claim(player, "1", won_at=now), now=now) for _ in range(20)]
-    work += [lambda name=name: register_player(player_id=player, timezone=name) for name in zones * 3]
+    work += [partial(register_player, player_id=player, timezone=name) for name in zones * 3]
     outcomes = in_parallel(work)
     assert count(outcomes[:20]) == {"recorded": 5, "daily-cap-exceeded": 15}
     assert run("SELECT count(*) FROM rewards_allowance") == [(1,)]

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from dreamland.lib.errors import DomainError
 from ledger import book
 from rewards import selectors
+from rewards.days import zone
 from rewards.models import Game, Player
 from rewards.services import Claim, Recorded, Refused, record_wins, register_player
 from tests.factories import NOON, a_claim, a_game, a_player, hours, players
@@ -42,7 +43,9 @@ def wallet(player_id: object) -> Decimal:
 
 def test_a_win_stands_in_the_wallet_the_day_and_the_history() -> None:
     game, player = a_game(), a_player("Asia/Kathmandu")
-    (outcome,) = record(game, a_claim(player, "1.25", won_at=datetime(2026, 11, 10, 18, 15, tzinfo=UTC)), now=NOON + hours(8))
+    (outcome,) = record(
+        game, a_claim(player, "1.25", won_at=datetime(2026, 11, 10, 18, 15, tzinfo=UTC)), now=NOON + hours(8)
+    )
     assert isinstance(outcome, Recorded)
     assert outcome.win.day == date(2026, 11, 11)
     assert outcome.win.state == "pending"
@@ -96,7 +99,7 @@ def test_the_next_day_begins_with_the_whole_cap() -> None:
 def test_the_same_reference_with_the_same_values_replays_whatever_their_spelling() -> None:
     game, player = a_game(), a_player()
     (first,) = record(game, a_claim(player, "1.5", reference="r"))
-    same = Claim(player, "r", Decimal("1.50"), NOON.astimezone(selectors.zone("Asia/Kathmandu")))
+    same = Claim(player, "r", Decimal("1.50"), NOON.astimezone(zone("Asia/Kathmandu")))
     (again,) = record(game, same, now=NOON + timedelta(days=30))  # long after a new win would be too old
     assert isinstance(first, Recorded)
     assert isinstance(again, Recorded)
@@ -114,7 +117,10 @@ def test_the_same_reference_with_other_content_is_refused() -> None:
 
 def test_a_reference_belongs_to_one_player_and_one_game() -> None:
     player, other = a_player(), a_player()
-    assert codes(record(a_game("chess"), a_claim(player, reference="r"), a_claim(other, reference="r"))) == ["recorded"] * 2
+    assert (
+        codes(record(a_game("chess"), a_claim(player, reference="r"), a_claim(other, reference="r")))
+        == ["recorded"] * 2
+    )
     assert codes(record(a_game("poker"), a_claim(player, reference="r"))) == ["recorded"]
 
 
@@ -139,8 +145,8 @@ def test_a_refused_reference_may_be_used_again_in_the_same_call() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"amount": Decimal("0")}, "invalid-amount"),
-        ({"amount": Decimal("-1")}, "invalid-amount"),
+        ({"amount": Decimal(0)}, "invalid-amount"),
+        ({"amount": Decimal(-1)}, "invalid-amount"),
         ({"amount": Decimal("NaN")}, "invalid-amount"),
         ({"amount": Decimal("sNaN")}, "invalid-amount"),
         ({"amount": Decimal("Infinity")}, "invalid-amount"),
@@ -184,7 +190,9 @@ def test_a_call_without_an_accepted_win_writes_nothing_at_all() -> None:
 def test_a_late_win_counts_for_its_own_day_between_days_that_are_open() -> None:
     game, player = a_game(), a_player("Europe/Berlin")
     record(game, a_claim(player, "5", won_at=NOON - hours(48)), a_claim(player, "5", won_at=NOON))
-    assert codes(record(game, a_claim(player, "5", won_at=NOON - hours(24)), a_claim(player, "1", won_at=NOON - hours(24)))) == [
+    assert codes(
+        record(game, a_claim(player, "5", won_at=NOON - hours(24)), a_claim(player, "1", won_at=NOON - hours(24)))
+    ) == [
         "recorded",
         "daily-cap-exceeded",
     ]

@@ -39,13 +39,14 @@ KINDS: dict[str, Kind] = {
     "player-not-found": Kind(404, "Player not found", "There is no such player, or it is not the caller's to see."),
     "win-not-found": Kind(404, "Win not found", "There is no such win, or it is not the caller's to see."),
     "method-not-allowed": Kind(405, "Method not allowed", "The address exists; `Allow` names the methods it takes."),
-    "not-acceptable": Kind(406, "Not acceptable", "Answers are application/json and problems application/problem+json."),
+    "not-acceptable": Kind(
+        406, "Not acceptable", "Answers are application/json and problems application/problem+json."
+    ),
     "reference-reused": Kind(
         409, "Reference reused", "The reference names a win of this player with another content. That win stands."
     ),
     "already-voided": Kind(409, "Already voided", "The win was taken back before, for another reason."),
     "player-closed": Kind(409, "Player closed", "The player's account is closed and stays closed."),
-    "too-many-keys": Kind(409, "Too many keys", "The game has as many live keys as it may. Revoke one first."),
     "body-too-large": Kind(413, "Body too large", "The body has more bytes than this call takes. Send less at once."),
     "unsupported-media-type": Kind(415, "Unsupported media type", "Bodies are application/json in UTF-8."),
     "invalid": Kind(422, "Invalid", "The request is well-formed, but a value is not. `errors` points at each."),

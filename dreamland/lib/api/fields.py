@@ -35,7 +35,7 @@ def render_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-class AmountField(serializers.Field):  # type: ignore[type-arg]
+class AmountField(serializers.Field[Decimal, Any, str, Any]):
     """An exact amount: a decimal string with at most 20 digits before the point and 18 after it.
 
     A JSON number is refused, however round: another JSON library would have made it a float. `positive` refuses zero.
@@ -62,7 +62,7 @@ class AmountField(serializers.Field):  # type: ignore[type-arg]
         return render_amount(value)
 
 
-class InstantField(serializers.Field):  # type: ignore[type-arg]
+class InstantField(serializers.Field[datetime, Any, str, Any]):
     """An instant: RFC 3339 date-time, capital T and Z, seconds and an explicit offset, microseconds at most.
 
     A seventh digit of the fraction is refused and not cut off: PostgreSQL keeps six, and two different times would
@@ -84,7 +84,7 @@ class InstantField(serializers.Field):  # type: ignore[type-arg]
         return render_instant(value)
 
 
-class DayField(serializers.Field):  # type: ignore[type-arg]
+class DayField(serializers.Field[date | None, Any, str, Any]):
     """A calendar day, YYYY-MM-DD. With `or_today` also the word "today", which becomes None: only the player knows."""
 
     def __init__(self, *, or_today: bool = False, **kwargs: Any) -> None:
@@ -99,10 +99,12 @@ class DayField(serializers.Field):  # type: ignore[type-arg]
                 return date.fromisoformat(data)
         except ValueError:
             pass
-        raise ValidationError('a day is "today" or YYYY-MM-DD' if self.or_today else "a day is YYYY-MM-DD", "invalid-time")
+        raise ValidationError(
+            'a day is "today" or YYYY-MM-DD' if self.or_today else "a day is YYYY-MM-DD", "invalid-time"
+        )
 
-    def to_representation(self, value: date) -> str:
-        return value.isoformat()
+    def to_representation(self, value: date | None) -> str:
+        return value.isoformat() if value else "today"
 
 
 class StrictUUIDField(serializers.UUIDField):
@@ -116,7 +118,7 @@ class StrictUUIDField(serializers.UUIDField):
 
 def refuse_control_characters(text: str) -> None:
     """Raises ValidationError for a control character (Unicode category Cc): never meant, and it forges log lines."""
-    if any(unicodedata.category(character) == "Cc" for character in text):
+    if any(unicodedata.category(character) == "Cc" for character in text.replace("\0", "")):  # NUL: DRF's own rule
         raise DjangoValidationError("control characters are not allowed", code="control-characters")
 
 
@@ -158,8 +160,8 @@ class StrictSerializer(serializers.Serializer[Any]):
         try:
             value = super().to_internal_value(data)
         except ValidationError as error:
-            assert isinstance(error.detail, dict)
-            raise ValidationError({**error.detail, **unknown}) from None
+            wrong = error.detail if isinstance(error.detail, dict) else {}
+            raise ValidationError({**wrong, **unknown}) from None
         if unknown:
             raise ValidationError(unknown)
         return value

@@ -37,23 +37,26 @@ def read_cursor(cursor: str | None, *, of: str) -> list[str] | None:
     return position
 
 
+def write_cursor(position: list[str], *, of: str) -> str:
+    """The cursor of the list `of` that stands for `position`."""
+    return signing.dumps(position, salt=f"cursor:{of}")
+
+
 def page(
     request: Request,
     rows: Sequence[Row],
     *,
-    of: str,
     limit: int,
-    position: Callable[[Row], list[str]],
-    serializer: type[serializers.Serializer[Any]],
+    render: Callable[[Sequence[Row]], Any],
+    cursor_after: Callable[[Row], str],
 ) -> Response:
     """Answers `{items, next_cursor}` and, where there is more, `Link: <...>; rel="next"` (RFC 8288).
 
-    `rows` has up to `limit` + 1 rows, the last of which only tells that there is more. `position` gives the strings
-    that the next page starts after.
+    `rows` has up to `limit` + 1 rows, the last of which only tells that there is more; `render` makes the items.
     """
     items = rows[:limit]
-    cursor = signing.dumps(position(items[-1]), salt=f"cursor:{of}") if len(rows) > limit else None
-    response = Response({"items": serializer(items, many=True).data, "next_cursor": cursor})
+    cursor = cursor_after(items[-1]) if len(rows) > limit else None
+    response = Response({"items": render(items), "next_cursor": cursor})
     if cursor is not None:
         address = replace_query_param(request.build_absolute_uri(), "cursor", cursor)
         response["Link"] = f'<{address}>; rel="next"'

@@ -30,7 +30,7 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+        self, stream: IO[Any], _media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """The JSON value. Raises BodyTooLarge, MalformedJSON, DuplicateKey."""
         context = parser_context or {}
@@ -60,9 +60,7 @@ def loads(body: bytes) -> Any:
         raise MalformedJSON("the body is not UTF-8") from error
     _refuse_deep(text)
     try:
-        return json.loads(
-            text, object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant
-        )
+        return json.loads(text, object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant)
     except json.JSONDecodeError as error:
         raise MalformedJSON(f"{error.msg} at line {error.lineno} column {error.colno}") from error
     except (ValueError, ArithmeticError) as error:  # integers of thousands of digits, exponents beyond Decimal's

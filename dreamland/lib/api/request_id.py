@@ -31,7 +31,10 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         identifier = request_id(request)
-        with structlog.contextvars.bound_contextvars(request_id=identifier):
-            response = self.get_response(request)
+        # Cleared at the start of the next request and not at the end of this one, so that what Django logs about the
+        # answer, outside all middleware, has the id too.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=identifier)
+        response = self.get_response(request)
         response[HEADER] = identifier
         return response

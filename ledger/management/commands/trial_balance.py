@@ -59,8 +59,7 @@ def as_document(trial_balance: book.TrialBalance) -> dict[str, Any]:
             for line in trial_balance.lines
         ],
         "totals": {
-            asset: {"debits": debits, "credits": credits}
-            for asset, (debits, credits) in trial_balance.totals().items()
+            asset: {"debits": debits, "credits": credits} for asset, (debits, credits) in trial_balance.totals().items()
         },
     }
 
@@ -77,17 +76,18 @@ def as_table(trial_balance: book.TrialBalance) -> Any:
             line.name,
             shown(line.debits, line.asset),
             shown(line.credits, line.asset),
-            f"{shown(line.balance, line.asset)} {line.asset}",
+            shown(line.balance, line.asset),
+            line.asset,
         )
         for line in trial_balance.lines
     ]
     rows += [
-        (f"[bold]{asset}[/]", "[bold]total[/]", shown(debits, asset), shown(credits, asset), "")
+        ("[bold]total[/]", "", shown(debits, asset), shown(credits, asset), "", asset)
         for asset, (debits, credits) in trial_balance.totals().items()
     ]
     return table(
         f"Trial balance as of {trial_balance.as_of}",
-        ["account", "name", "debits", "credits", "balance"],
+        ["account", "name", "debits", "credits", "balance", "asset"],
         rows,
-        right=["debits", "credits", "balance"],
+        numbers=["debits", "credits", "balance"],
     )

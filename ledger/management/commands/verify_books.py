@@ -41,7 +41,9 @@ class Command(BaseCommand):
         ]
         screen = console(self.stdout)
         screen.print(table(f"The books as of {verification.as_of}", ["", "claim", "first wrong row"], rows))
-        screen.print("[bold green]The books are clean.[/]" if verification.clean else "[bold red]The books are wrong.[/]")
+        screen.print(
+            "[bold green]The books are clean.[/]" if verification.clean else "[bold red]The books are wrong.[/]"
+        )
 
 
 def as_document(verification: book.Verification) -> dict[str, Any]:

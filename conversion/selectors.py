@@ -1,0 +1,141 @@
+"""Reading rates, runs and conversions. Nothing here writes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from conversion.models import ConversionRun
+from conversion.money import usd_of
+from conversion.runs import COLUMNS, RunFacts
+
+UsdCursor = tuple[date, datetime, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class UsdLine:
+    """A player's wins of one hour and one of his days, as USD. `day` and `hour` are when they were won."""
+
+    id: UUID
+    day: date
+    hour: datetime
+    tokens: Decimal
+    rate: Decimal
+    usd: Decimal
+    converted_at: datetime
+
+    @property
+    def cursor(self) -> UsdCursor:
+        """Where the page after this line begins."""
+        return self.day, self.hour, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class WinConversion:
+    """What a converted win became: the hour it was won in, that hour's rate, and its own worth at it.
+
+    Money moves by the line of the whole hour (`line`), which is rounded once; so the `usd` of the wins of a line,
+    each rounded for itself, may differ from the line by a few hundred-millionths.
+    """
+
+    line: UUID
+    hour: datetime
+    rate: Decimal
+    usd: Decimal
+    converted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What was converted, over some runs."""
+
+    conversions: int
+    tokens: Decimal
+    usd: Decimal
+    fees: Decimal
+
+
+def database_clock() -> datetime:
+    """The database's clock now: the doors ask it, and pass it in."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+USD_HISTORY = """
+SELECT line.entry_id, line.day, line.hour, line.tokens, rate.price, line.usd, line.converted_at
+FROM conversion_conversion line JOIN conversion_rate rate ON rate.id = line.rate_id
+WHERE line.player_id = %(player)s AND line.day < %(before_day)s {after}
+ORDER BY line.day DESC, line.hour DESC, line.entry_id DESC
+LIMIT %(limit)s
+"""
+AFTER = "AND (line.day, line.hour, line.entry_id) < (%(day)s, %(hour)s, %(entry)s)"
+
+
+def usd_history(
+    player_id: UUID, *, before_day: date, after: UsdCursor | None = None, limit: int
+) -> tuple[UsdLine, ...]:
+    """The player's USD lines of tokens won on days before `before_day`, newest day and hour first; at most `limit`.
+
+    `after` is the cursor of the last line that the caller has. A line never moves, so a page never repeats one.
+    """
+    day, hour, entry = after or (None, None, None)
+    wanted: dict[str, Any] = {"player": player_id, "before_day": before_day, "limit": limit}
+    if after:
+        wanted |= {"day": day, "hour": hour, "entry": entry}
+    with connection.cursor() as cursor:
+        cursor.execute(USD_HISTORY.format(after=AFTER if after else ""), wanted)
+        return tuple(UsdLine(*row) for row in cursor.fetchall())
+
+
+CONVERSIONS_OF = """
+SELECT win.entry_id, win.amount, line.entry_id, line.hour, rate.price, line.converted_at
+FROM rewards_win win
+JOIN conversion_conversion line ON line.player_id = win.player_id AND line.entry_id = win.converted_by_id
+JOIN conversion_rate rate ON rate.id = line.rate_id
+WHERE win.entry_id = ANY(%s::uuid[])
+"""
+
+
+def conversions_of(win_ids: Iterable[UUID]) -> dict[UUID, WinConversion]:
+    """What each of these wins became; wins that are not converted are left out. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(CONVERSIONS_OF, [list(win_ids)])
+        return {
+            win: WinConversion(line, hour, price, usd_of(amount, price), converted_at)
+            for win, amount, line, hour, price, converted_at in cursor.fetchall()
+        }
+
+
+def unfinished_runs(*, limit: int) -> tuple[RunFacts, ...]:
+    """The runs that are not done, oldest first: what waits, for which hour's rate, and why."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {COLUMNS} FROM conversion_conversionrun WHERE state <> %s ORDER BY hour LIMIT %s",
+            [ConversionRun.State.DONE.value, limit],
+        )
+        return tuple(RunFacts(*row) for row in cursor.fetchall())
+
+
+RUN_TOTALS = """
+SELECT coalesce(sum(conversions), 0)::bigint, coalesce(sum(tokens), 0), coalesce(sum(usd), 0), coalesce(sum(fees), 0)
+FROM conversion_conversionrun
+WHERE hour >= coalesce(%s::timestamptz, '-infinity') AND hour < coalesce(%s::timestamptz, 'infinity')
+"""
+
+
+def run_totals(*, since: datetime | None = None, until: datetime | None = None) -> Totals:
+    """What the runs of the hours from `since` up to, not including, `until` have converted."""
+    with connection.cursor() as cursor:
+        cursor.execute(RUN_TOTALS, [since, until])
+        return Totals(*cursor.fetchone())
+
+
+def fees_borne(*, since: datetime | None = None, until: datetime | None = None) -> Decimal:
+    """USD of conversion fees that Dreamland took on itself in the runs of those hours."""
+    return run_totals(since=since, until=until).fees

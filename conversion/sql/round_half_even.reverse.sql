@@ -1,0 +1,1 @@
+DROP FUNCTION round_half_even(numeric, int);
