@@ -3,7 +3,7 @@
 from django.contrib import admin
 from unfold.admin import TabularInline
 
-from dreamland.lib.admin import ReadOnly, ReadOnlyAdmin
+from dreamland.lib.admin import ReadOnly, ReadOnlyAdmin, amount
 from ledger.models import Account, JournalEntry, PeriodClose, Posting
 
 
@@ -15,7 +15,9 @@ class AccountAdmin(ReadOnlyAdmin):
 
 class PostingInline(ReadOnly, TabularInline):  # type: ignore[misc]  # unfold over Django's stubs
     model = Posting
-    fields = ("debit", "credit", "amount", "asset")
+    fields = ("debit", "credit", "exact_amount", "asset")
+    readonly_fields = ("exact_amount",)
+    exact_amount = staticmethod(amount("amount"))
     extra = 0
 
 

@@ -24,8 +24,8 @@ class Account(models.Model):
     """A line of the chart of accounts. A small reference table: it changes by migration."""
 
     class Asset(models.TextChoices):
-        DREAM = "DREAM"
-        USD = "USD"
+        DREAM = "DREAM", "DREAM"
+        USD = "USD", "USD"
 
     class Kind(models.TextChoices):
         ASSET = "asset"

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from dreamland.lib.admin import ReadOnlyAdmin
+from dreamland.lib.admin import ReadOnlyAdmin, amount
 from rewards.models import Allowance, Game, GameKey, Player, Win
 
 
@@ -28,7 +28,7 @@ class PlayerAdmin(ReadOnlyAdmin):
 
 @admin.register(Allowance)
 class AllowanceAdmin(ReadOnlyAdmin):
-    list_display = ["player", "day", "starts_at", "ends_at", "won", "cap"]
+    list_display = ["player", "day", "starts_at", "ends_at", amount("won"), amount("cap")]
     ordering = ["-id"]
     search_fields = ["=player__id"]
     search_help_text = "A whole player id"
@@ -36,7 +36,7 @@ class AllowanceAdmin(ReadOnlyAdmin):
 
 @admin.register(Win)
 class WinAdmin(ReadOnlyAdmin):
-    list_display = ["entry_id", "game", "player_id", "reference", "amount", "won_at", "recorded_at"]
+    list_display = ["entry_id", "game", "player_id", "reference", amount("amount"), "won_at", "recorded_at"]
     list_select_related = ["game"]
     ordering = ["-entry"]
     search_fields = ["=entry__id", "=player__id", "=reference"]

@@ -1,10 +1,14 @@
 """Bases of the back-office pages."""
 
+from collections.abc import Callable
 from typing import Any
 
+from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+
+from dreamland.lib.console import money
 
 
 class ReadOnly:
@@ -26,3 +30,14 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]  # unfold over 
     list_per_page = 50
     show_full_result_count = False
     actions = None
+
+
+def amount(field: str, description: str | None = None) -> Callable[[Any], str]:
+    """A column that shows an amount exactly: at least two decimals, and no row of zeros behind the last digit."""
+
+    @admin.display(description=description or field.replace("_", " "), ordering=field)
+    def shown(row: Any) -> str:
+        value = getattr(row, field)
+        return "-" if value is None else money(value, 2)
+
+    return shown

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('code', models.TextField(primary_key=True, serialize=False)),
                 ('name', models.TextField()),
-                ('asset', models.TextField(choices=[('DREAM', 'Dream'), ('USD', 'Usd')])),
+                ('asset', models.TextField(choices=[('DREAM', 'DREAM'), ('USD', 'USD')])),
                 ('kind', models.TextField(choices=[('asset', 'Asset'), ('liability', 'Liability'), ('equity', 'Equity'), ('income', 'Income'), ('expense', 'Expense')])),
                 ('normal_side', models.TextField(choices=[('debit', 'Debit'), ('credit', 'Credit')])),
                 ('held', models.BooleanField(help_text="A control account: its balance is the sum of its holders' shares.")),
@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(db_default=dreamland.lib.fields.Uuid7(), editable=False, primary_key=True, serialize=False)),
                 ('holder', models.UUIDField()),
-                ('asset', models.TextField(choices=[('DREAM', 'Dream'), ('USD', 'Usd')])),
+                ('asset', models.TextField(choices=[('DREAM', 'DREAM'), ('USD', 'USD')])),
                 ('amount', dreamland.lib.fields.AmountField()),
                 ('credit', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.account')),
                 ('debit', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.account')),
