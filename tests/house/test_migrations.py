@@ -45,6 +45,14 @@ def test_every_migration_goes_back_and_forth_without_a_trace() -> None:
     connection.close()
 
 
+@pytest.mark.django_db
+def test_no_migration_locks_out_or_breaks_what_still_runs() -> None:
+    """Dropped columns, new columns that old code cannot fill, indexes that block writers: while both versions run."""
+    call_command(
+        "lintmigrations", include_apps=["ledger", "rewards", "conversion"], project_root_path=str(ROOT), quiet=["ok"]
+    )
+
+
 @pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: f"{path.parent.parent.name}-{path.stem}")
 def test_a_migration_has_a_name_and_imports_nothing_of_ours_but_column_types(path: Path) -> None:
     assert not path.stem.split("_", 1)[1].startswith("auto")
