@@ -57,5 +57,7 @@ def heading(totals: Totals) -> list[str]:
 def text_stream(out: BinaryIO) -> Iterator[TextIO]:
     """`out` as UTF-8 text, with line ends as they are written; `out` stays open."""
     stream = TextIOWrapper(out, encoding="utf-8", newline="")
-    yield stream
-    stream.detach()  # flushes; closing would close `out`
+    try:
+        yield stream
+    finally:
+        stream.detach()  # writes what is left; a stream that is let go closes `out`

@@ -18,7 +18,7 @@ from tests.sql import run
 WIN = ("dream:issued", "player:dream")
 REDEEM = ("player:dream", "dream:redeemed")
 REWARD = ("usd:rewards-expense", "player:usd")
-FEE = ("usd:conversion-fees", "usd:fees-payable")
+FEE = ("usd:conversion-fees", "usd:adjustments")  # what is owed for fees has to be the fees of real conversions
 ROOTS = {"asset": "Assets", "liability": "Liabilities", "equity": "Equity", "income": "Income", "expense": "Expenses"}
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import stat
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -33,6 +34,7 @@ from tests.sql import run
 
 pytestmark = pytest.mark.django_db
 each_format = pytest.mark.parametrize("file_format", sorted(FORMATS))
+ROOT = Path(__file__).parent.parent.parent
 Row = dict[str, Any]
 
 
@@ -244,6 +246,26 @@ def test_standard_output_gets_the_export_and_standard_error_the_totals(capfdbina
     assert [json.loads(line)["kind"] for line in out.splitlines()] == ["test-win", "test-conversion"]
     assert "2 entries, 4 postings as of " in table.getvalue()
     assert "2.000000000000000001" in table.getvalue()
+
+
+def test_a_reader_that_goes_away_is_told_in_one_line_and_not_in_a_traceback() -> None:
+    """`export_journal | head`, as a process of its own: also the end of the interpreter must be quiet."""
+    post(*(an_entry(uuid4(), (*WIN, "1")) for _ in range(1_000)))
+    server = connection.get_connection_params()
+    url = (
+        f"postgres://{server['user']}:{server.get('password', '')}@{server['host']}:{server['port']}/{server['dbname']}"
+    )
+    command = [sys.executable, "manage.py", "export_journal", "--format=jsonl"]
+    environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as export_process:
+        assert export_process.stdout
+        assert export_process.stderr
+        json.loads(export_process.stdout.readline())
+        export_process.stdout.close()
+        told = export_process.stderr.read()
+    assert (export_process.returncode, told) == (1, "CommandError: whoever read the export went away before its end\n")
 
 
 def test_without_pyarrow_parquet_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

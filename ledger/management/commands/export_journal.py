@@ -42,6 +42,9 @@ class Command(BaseCommand):
                 totals = export(selection, file_format=options["format"], out=out)
         except JournalDiffersError as error:
             raise CommandError(f"the export is not whole: {error}", returncode=WRONG) from error
+        except BrokenPipeError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails again at its end
+            raise CommandError("whoever read the export went away before its end", returncode=WRONG) from error
         except ImportError as error:
             raise CommandError(
                 f"{error.name} is missing: install the extra `{options['format']}`", returncode=WRONGLY_ASKED
