@@ -1,6 +1,6 @@
 """The journal as every format reads it: one snapshot, oldest entry first, a few rows in memory at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from ledger.exports.totals import ZERO, AccountTotals, Moved, Selection, Totals, account_totals
+from ledger.exports.totals import ZERO, Moved, Selection, Totals, account_totals
 from ledger.models import Account
 
 __all__ = ["ExportedEntry", "ExportedPosting", "Journal", "JournalDiffersError", "Selection", "snapshot"]
@@ -88,25 +88,26 @@ class Journal:
             cursor.execute(ENTRIES, asked)
             (entries,) = cursor.fetchone()
             cursor.execute(MOVED, asked)
-            moved = cursor.fetchall()
+            rows = cursor.fetchall()
+        moved = [Moved(*row[:4]) for row in rows]
         self.totals = Totals(
             selection=selection,
             as_of=min(selection.until or read_at, read_at),
             entries=entries,
-            postings=sum(row[4] for row in moved),
-            accounts=account_totals(Account.objects.all(), [Moved(*row[:4]) for row in moved]),
+            postings=sum(row[4] for row in rows),
+            accounts=account_totals(Account.objects.all(), moved),
         )
         self._asked = asked
-        self._expected = {(debit, credit): within for debit, credit, _, within, count in moved if count}
+        self._expected = {(debit, credit): within for debit, credit, _, within, count in rows if count}
+        self._opening = opening_postings(moved, {line.account: line.asset for line in self.totals.accounts})
         self._moved: dict[tuple[str, str], Decimal] = {}
         self._entries = self._postings = 0
 
     def entries(self) -> Iterator[ExportedEntry]:
         """Opening balances where the selection begins at an instant, then every selected entry by (posted_at, id)."""
-        opening = opening_postings(self.totals.accounts)
-        if self.totals.selection.since and opening:
-            since, holder = self.totals.selection.since, self.totals.selection.holder
-            yield ExportedEntry(None, holder, OPENING, "opening balances", since, None, None, "{}", opening)
+        since, holder = self.totals.selection.since, self.totals.selection.holder
+        if since and self._opening:
+            yield ExportedEntry(None, holder, OPENING, "opening balances", since, None, None, "{}", self._opening)
         with connection.chunked_cursor() as cursor:
             cursor.cursor.itersize = ROWS_PER_FETCH
             cursor.execute(ROWS, self._asked)
@@ -135,22 +136,16 @@ def _entry(rows: list[tuple[Any, ...]]) -> ExportedEntry:
     return ExportedEntry(*facts)
 
 
-def opening_postings(accounts: tuple[AccountTotals, ...]) -> tuple[ExportedPosting, ...]:
-    """The opening balances as postings, as few as there can be: what is on one side against what is on the other."""
-    postings = []
-    for asset in sorted({line.asset for line in accounts}):
-        nets = {line.account: line.opening_net for line in accounts if line.asset == asset}
-        debits = {account: net for account, net in nets.items() if net > 0}
-        credits = {account: -net for account, net in nets.items() if net < 0}
-        while debits and credits:
-            debit, credit = next(iter(debits)), next(iter(credits))
-            amount = min(debits[debit], credits[credit])
-            postings.append(ExportedPosting(None, debit, credit, asset, amount))
-            for side, account in ((debits, debit), (credits, credit)):
-                side[account] -= amount
-                if not side[account]:
-                    del side[account]
-    return tuple(postings)
+def opening_postings(moved: Iterable[Moved], assets: Mapping[str, str]) -> tuple[ExportedPosting, ...]:
+    """What passed between each two accounts before, net, in order of code.
+
+    Accounts are never matched that did not meet: a fee would seem to touch a player.
+    """
+    passed = {(pair.debit, pair.credit): pair.before for pair in moved}
+    nets = {pair: amount - passed.get(pair[::-1], ZERO) for pair, amount in sorted(passed.items())}
+    return tuple(
+        ExportedPosting(None, debit, credit, assets[debit], net) for (debit, credit), net in nets.items() if net > 0
+    )
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from ledger.exports import FORMATS, Selection, export, reader
 from ledger.exports.csv_rows import safe
 from ledger.exports.json_lines import line_of
 from tests.factories import an_entry, post
-from tests.ledger.exporting import REWARD, WIN, a_day, busy_books, exported, now, our_balances, totals
+from tests.ledger.exporting import FEE, REDEEM, REWARD, WIN, a_day, busy_books, exported, now, totals
 from tests.sql import run
 
 pytestmark = pytest.mark.django_db
@@ -369,11 +369,18 @@ def test_an_until_that_is_still_to_come_is_told_as_of_now(tmp_path: Path) -> Non
     assert datetime.fromisoformat(totals(tmp_path)["as_of"]) <= now()
 
 
-def test_opening_balances_take_the_fewest_postings_that_there_can_be(tmp_path: Path) -> None:
+def test_opening_balances_match_only_accounts_that_met_and_net_what_was_taken_back(tmp_path: Path) -> None:
+    """Matched by their balances alone, a fee would stand against a player's dollars, which the books rule out."""
     busy_books()
     rows = csv_rows(exported(tmp_path, "csv", **{"from": (now() + timedelta(days=1)).isoformat()}))
     assert {row["kind"] for row in rows} == {"opening-balances"}
-    moved = [amount for amount in our_balances().values() if amount]
-    assert len(rows) <= len(moved) - 2, "in each asset one less than it has accounts"
-    assert nets(rows) == ours()
     assert {row["posting_id"] + row["entry_id"] for row in rows} == {""}
+    assert [(row["debit"], row["credit"], row["amount"]) for row in rows] == [
+        (*WIN, "6.000000000000000003"),
+        (*REDEEM, "4.5"),
+        ("player:usd-owed", "usd:rewards-expense", "0.00000003"),
+        ("usd:cash", "usd:adjustments", "1000.5"),
+        (*FEE, "0.012"),
+        (*REWARD, "0.90000003"),
+    ]
+    assert nets(rows) == ours()
