@@ -8,13 +8,20 @@ import sys
 NEED_NO_SERVERS = {"check", "compilemessages", "diffsettings", "help", "makemessages", "version", "--help", "--version"}
 
 
+def of_its_own(arguments: list[str]) -> bool:
+    """Whether the command empties its servers first: they must be no other command's."""
+    command = arguments[:1]
+    named = any(argument.startswith("--base-url") for argument in arguments)
+    return command == ["demo"] or (command == ["simulate"] and not named)
+
+
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dreamland.settings")
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     if command not in NEED_NO_SERVERS:
         from dreamland import local
 
-        local.attach(local.DEMO_ROOT if command == "demo" else None)
+        local.attach(local.DEMO_ROOT if of_its_own(sys.argv[1:]) else None)
 
     from django.core.management import execute_from_command_line
 
