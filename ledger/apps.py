@@ -6,7 +6,8 @@ class LedgerConfig(AppConfig):
     verbose_name = "Books"
 
     # What the app's database role may do here (`manage.py app_role`). The journal only grows; the clock and the
-    # transaction id of an entry are the database's; only the trigger writes balances.
+    # transaction id of an entry are the database's; only the trigger writes balances. A row cannot be locked without
+    # UPDATE on some column: of a balance it is `movement`, which a trigger keeps from any hand.
     privileges = {
         "ledger_account": ["SELECT"],
         "ledger_journalentry": [
@@ -14,7 +15,7 @@ class LedgerConfig(AppConfig):
             "INSERT (id, holder, kind, memo, posted_by_id, reverses_id, metadata)",
         ],
         "ledger_posting": ["SELECT", "INSERT"],
-        "ledger_balance": ["SELECT"],
+        "ledger_balance": ["SELECT", "UPDATE (movement)"],
         "ledger_periodclose": ["SELECT", "INSERT"],
     }
 

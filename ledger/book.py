@@ -62,8 +62,10 @@ __all__ = [
     "Verification",
     "balances",
     "close_period",
+    "lock_balances",
     "post",
     "register_checks",
+    "reversals",
     "reverse",
     "statement",
     "trial_balance",
@@ -122,6 +124,9 @@ WITH entries AS (
 )
 SELECT id, posted_at FROM entries
 """
+LOCK_BALANCES = """
+SELECT holder FROM ledger_balance WHERE holder = ANY(%s::uuid[]) ORDER BY holder, account_id FOR NO KEY UPDATE
+"""
 
 
 def post(entries: Iterable[Entry]) -> tuple[Receipt, ...]:
@@ -174,12 +179,13 @@ def _assert_postable(entries: Sequence[Entry]) -> None:
                 raise AssertionError(f"an amount is a Decimal, not {posting.amount!r}")
 
 
-def reverse(
+def reversals(
     entry_ids: Iterable[UUID], *, memo: str, kind: str = "reversal", posted_by: int | None = None
-) -> tuple[Receipt, ...]:
-    """Takes entries back: for each a new entry, dated now, with debit and credit swapped. Once for each, all or none.
+) -> tuple[Entry, ...]:
+    """The entries that take these back, debit and credit swapped; not posted yet.
 
-    Raises EntryNotFound, AlreadyReversed (also for a reversal), InsufficientFunds where the holder no longer has it.
+    For whoever posts them together with others: one statement takes the locks of all of them in order. Raises
+    EntryNotFound.
     """
     wanted = list(entry_ids)
     with connection.cursor() as cursor:
@@ -196,7 +202,7 @@ def reverse(
     }
     if missing := [entry_id for entry_id in wanted if entry_id not in mirrored]:
         raise EntryNotFound(f"there is no journal entry {missing[0]}")
-    return post(
+    return tuple(
         Entry(
             holder=mirrored[entry_id][0][0],
             kind=kind,
@@ -207,6 +213,28 @@ def reverse(
         )
         for entry_id in wanted
     )
+
+
+def reverse(
+    entry_ids: Iterable[UUID], *, memo: str, kind: str = "reversal", posted_by: int | None = None
+) -> tuple[Receipt, ...]:
+    """Takes entries back: for each a new entry, dated now, with debit and credit swapped. Once for each, all or none.
+
+    Raises EntryNotFound, AlreadyReversed (also for a reversal), InsufficientFunds where the holder no longer has it.
+    """
+    return post(reversals(entry_ids, memo=memo, kind=kind, posted_by=posted_by))
+
+
+def lock_balances(holders: Iterable[UUID]) -> dict[UUID, dict[str, Decimal]]:
+    """Each holder's shares, as `balances` tells them; nobody else moves them until the caller's transaction ends.
+
+    For whoever posts by what a share holds. Rows are locked in key order, as `post` does. A holder who never had any
+    share has nothing to lock.
+    """
+    wanted = sorted(set(holders))
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_BALANCES, [wanted])
+    return balances(wanted)  # a statement of its own: one that waits for a lock still sees what it saw before
 
 
 def close_period(*, ends_at: datetime, closed_by: int | None = None) -> None:
