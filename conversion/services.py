@@ -12,6 +12,7 @@ from conversion.lots import convert_lots
 from conversion.quotes import HOUR
 from conversion.rates import accept_rate, ensure_terms
 from conversion.runs import RunFacts
+from dreamland.lib.logs import with_ids
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def convert_due_hours(*, now: datetime) -> RunReports:
     return RunReports(tuple(convert_hour(hour=hour, now=now) for hour in due))
 
 
+@with_ids("hour")
 def convert_hour(*, hour: datetime, now: datetime) -> RunFacts:
     """Converts the UTC hour that begins at `hour`: its pending wins, and the late ones that fall to it (`runs`).
 

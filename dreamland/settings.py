@@ -45,6 +45,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "dreamland.lib.api.request_id.RequestIdMiddleware",
+    "dreamland.lib.api.log.CallLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -134,7 +135,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not INSECURE_HTTP
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_HTTP
 if env.bool("BEHIND_TLS_PROXY", default=False):  # only behind a proxy that always overwrites this header
@@ -231,19 +232,33 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
+# --- Metrics -----------------------------------------------------------------------------------------------------
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # empty: /metrics answers this machine only
+METRICS_READINGS = ["ledger.metrics.readings", "rewards.metrics.readings", "conversion.metrics.readings"]
+METRICS_CACHE_SECONDS = env.int("METRICS_CACHE_SECONDS", default=30)  # figures from the database are read no oftener
+METRICS_STATEMENT_TIMEOUT_MS = env.int("METRICS_STATEMENT_TIMEOUT_MS", default=2_000)  # then a figure is left out
+METRICS_HOURS_COUNTED = 10_000  # hours without a finished run, of each kind: more than a year of outage
+
 # --- Logs --------------------------------------------------------------------------------------------------------
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+API_OBSERVERS = ["rewards.metrics.observe"]
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "dreamland.lib.logs.json_formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    # One line for each outgoing call tells nothing that its caller does not log better.
     "loggers": {
+        # One line for each outgoing call tells nothing that its caller does not log better.
         "httpx2": {"level": "WARNING"},
-        # A refused win is no warning: games are told, and nobody else needs to look.
-        "django.request": {"level": "ERROR"},
+        # Django's own handlers write text, and a mail of a crash would hold the request.
+        "django": {"handlers": [], "level": LOG_LEVEL},
+        # Every call has its line, also one that crashed (dreamland.lib.api.log); these would say it again, with paths,
+        # queries and hosts as they were sent.
+        "django.request": {"level": "CRITICAL"},
+        "django.server": {"handlers": [], "level": "CRITICAL"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

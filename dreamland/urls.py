@@ -5,10 +5,12 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from dreamland.lib.api.handlers import problem_page
 from dreamland.lib.health import livez, readyz
+from dreamland.lib.metrics import metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("v1/problems/<slug:code>", problem_page, name="problem"),
     path("v1/", include("conversion.urls")),
     path("admin/", admin.site.urls),

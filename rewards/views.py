@@ -17,6 +17,7 @@ from dreamland.lib.api.errors import InvalidCursor
 from dreamland.lib.api.pages import page, read_cursor, write_cursor
 from dreamland.lib.api.problems import Problem, domain_problem, validation_problem
 from dreamland.lib.api.views import ApiViewSet, own_data, read_body
+from dreamland.lib.logs import note
 from rewards import selectors, services
 from rewards.auth import calling_game
 from rewards.models import Scope
@@ -115,6 +116,7 @@ class WinViewSet(WinsApiViewSet):
     def create(self, request: Request) -> Response:
         """POST /v1/wins: 201 where new, 200 and `Idempotent-Replayed: true` where it stands already."""
         claim = Claim(**read_body(request, WinIn))
+        note(player_id=claim.player_id)
         (outcome,) = services.record_wins(game_id=calling_game(request), claims=[claim], now=self.now)
         if isinstance(outcome, Refused):
             raise outcome.error
