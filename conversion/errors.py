@@ -31,3 +31,89 @@ class RateAlreadyAccepted(DomainError):
     """The hour has its rate already; it never gets another one."""
 
     code: ClassVar[str] = "rate-already-accepted"
+
+
+class ProposalNotFound(DomainError):
+    """There is no such proposal."""
+
+    code: ClassVar[str] = "rate-proposal-not-found"
+
+
+class ProposalOpen(DomainError):
+    """Somebody has asked for this rate already, and nobody has decided yet."""
+
+    code: ClassVar[str] = "rate-proposal-open"
+
+
+class AlreadyDecided(DomainError):
+    """The proposal was decided otherwise, or by somebody else."""
+
+    code: ClassVar[str] = "rate-already-decided"
+
+
+class SamePerson(DomainError):
+    """Who asks does not decide."""
+
+    code: ClassVar[str] = "same-person"
+
+
+class ReasonMissing(DomainError):
+    """A decision has a reason, of 200 characters at most."""
+
+    code: ClassVar[str] = "reason-missing"
+
+
+class InvalidFeeRule(DomainError):
+    """A part of the fee is out of bounds, or the rule does not begin with a whole hour."""
+
+    code: ClassVar[str] = "invalid-fee-rule"
+
+
+class FeeRuleTooEarly(DomainError):
+    """The rule would begin before an hour whose terms are settled, or together with another rule."""
+
+    code: ClassVar[str] = "fee-rule-too-early"
+
+
+class InvalidSettlement(DomainError):
+    """The amount or the reference of a settlement cannot be."""
+
+    code: ClassVar[str] = "invalid-settlement"
+
+
+class SettlementExceedsPayable(DomainError):
+    """More than is owed for fees."""
+
+    code: ClassVar[str] = "settlement-exceeds-payable"
+
+
+class SettlementConflict(DomainError):
+    """The reference was settled before, with another amount."""
+
+    code: ClassVar[str] = "settlement-conflict"
+
+
+# Constraint names (models.py, controls.py, sql/) and the error a caller gets.
+REFUSALS: dict[str, type[DomainError]] = {
+    "rate_proposal_of_quarantined": RateNotFound,
+    "rate_proposal_rate_exists": RateNotFound,
+    "rate_proposal_one_open": ProposalOpen,
+    "rate_proposal_reason_said": ReasonMissing,
+    "rate_decision_reason_said": ReasonMissing,
+    "rate_decision_by_another": SamePerson,
+    "conversion_ratedecision_pkey": AlreadyDecided,
+    "fee_rule_percentage_bounds": InvalidFeeRule,
+    "fee_rule_percentage_precision": InvalidFeeRule,
+    "fee_rule_fixed_bounds": InvalidFeeRule,
+    "fee_rule_fixed_precision": InvalidFeeRule,
+    "fee_rule_minimum_bounds": InvalidFeeRule,
+    "fee_rule_minimum_precision": InvalidFeeRule,
+    "fee_rule_hour_is_whole": InvalidFeeRule,
+    "fee_rule_after_settled_hours": FeeRuleTooEarly,
+    "conversion_feerule_effective_from_key": FeeRuleTooEarly,
+    "settlement_amount_bounds": InvalidSettlement,
+    "settlement_amount_precision": InvalidSettlement,
+    "settlement_usd_precision": InvalidSettlement,
+    "settlement_reference_said": InvalidSettlement,
+    "settlement_within_payable": SettlementExceedsPayable,
+}

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import stamina
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from conversion.models import BASE, QUOTE
 from conversion.quotes import NoQuote, Provider, Quote
@@ -29,6 +30,9 @@ NOT_A_NUMBER = Decimal("NaN")
 
 class TryAgain(NoQuote):
     """It may go better in a moment: the network, a 5xx, a 429."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code, unreachable=True)
 
 
 class FixedProvider:
@@ -99,7 +103,7 @@ def _body(response: httpx2.Response, deadline: float) -> bytes:
         if len(body) > settings.RATE_HTTP_MAX_BYTES:
             raise NoQuote("too-large")
         if time.monotonic() > deadline:
-            raise NoQuote("timeout")
+            raise NoQuote("timeout", unreachable=True)
     return bytes(body)
 
 
@@ -149,7 +153,9 @@ def _instant(value: Any) -> datetime:
     return instant.astimezone(UTC)
 
 
-def provider() -> Provider:
-    """The provider that RATE_PROVIDER names."""
-    providers: dict[str, type[FixedProvider | HttpProvider]] = {"fixed": FixedProvider, "http": HttpProvider}
-    return providers[settings.RATE_PROVIDER]()
+KNOWN: dict[str, type[Provider]] = {"fixed": FixedProvider, "http": HttpProvider}
+
+
+def providers() -> list[Provider]:
+    """The providers of RATE_PROVIDERS, in the order in which they are asked: known names, or paths of classes."""
+    return [KNOWN[name]() if name in KNOWN else import_string(name)() for name in settings.RATE_PROVIDERS]

@@ -178,7 +178,9 @@ SERVICE_ATTEMPTS = 3  # how often a use case is tried again after a lost race, b
 
 # --- Conversion --------------------------------------------------------------------------------------------------
 
-RATE_PROVIDER = env.str("RATE_PROVIDER", default="fixed")  # or "http"
+# Who is asked, in this order; the next one only where the one before cannot be reached. "fixed", "http", or the path
+# of a class (conversion.quotes.Provider).
+RATE_PROVIDERS = env.list("RATE_PROVIDERS", default=["fixed"])
 RATE_FIXED_PRICE = env.str("RATE_FIXED_PRICE", default="0.15")  # USD for one DREAM
 RATE_HTTP_URL = env.str("RATE_HTTP_URL", default="")
 RATE_HTTP_TOKEN = env.str("RATE_HTTP_TOKEN", default="")
@@ -260,5 +262,10 @@ LOGGING: dict[str, Any] = {
         "django.request": {"level": "CRITICAL"},
         "django.server": {"handlers": [], "level": "CRITICAL"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+CONVERSION_PLAYERS_PER_RANGE = env.int("CONVERSION_PLAYERS_PER_RANGE", default=5_000)  # what one helper takes at a time
+CONVERSION_HELP_EXPIRES_SECONDS = 600  # a helper's message that is older finds the work done
+# No win is later than this for a run that could take it: what is still pending then is dust (docs/decisions/0008).
+CONVERSION_LATE_WINDOW = WIN_LATE_LIMIT + timedelta(days=1)
+CONVERSION_HOURS_PER_COMMAND = 8_784  # `manage.py convert --range`: a leap year
     },
 }

@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
+from django.utils.module_loading import import_string
 
 OLDEST_POSTGRESQL = 180_000  # uuidv7() and RETURNING OLD/NEW
 
@@ -21,18 +22,30 @@ def _decimal(name: str) -> Decimal | None:
     return value if value.is_finite() and value > 0 else None
 
 
+def _is_provider(path: str) -> bool:
+    try:
+        return re.fullmatch(r"[a-z0-9_.-]{1,40}", import_string(path).name) is not None
+    except (ImportError, AttributeError, TypeError):
+        return False
+
+
 @register
 def rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """The rate provider is one that exists, and its numbers are numbers."""
+    """The rate providers are ones that exist, and its numbers are numbers."""
     found: list[CheckMessage] = []
-    if settings.RATE_PROVIDER not in {"fixed", "http"}:
-        found.append(
-            Error(f"RATE_PROVIDER is {settings.RATE_PROVIDER!r}.", hint="It is 'fixed' or 'http'.", id="dreamland.E001")
+    found += [
+        Error(
+            f"RATE_PROVIDERS names {name!r}.",
+            hint="It is 'fixed', 'http', or the path of a class whose `name` is of a-z, 0-9, '.', '_' and '-'.",
+            id="dreamland.E001",
         )
-    if settings.RATE_PROVIDER == "http" and not settings.RATE_HTTP_URL:
+        for name in settings.RATE_PROVIDERS or [""]
+        if name not in {"fixed", "http"} and not _is_provider(name)
+    ]
+    if "http" in settings.RATE_PROVIDERS and not settings.RATE_HTTP_URL:
         found.append(
             Error(
-                "RATE_PROVIDER is 'http' and RATE_HTTP_URL is not set.",
+                "RATE_PROVIDERS names 'http' and RATE_HTTP_URL is not set.",
                 hint="Set RATE_HTTP_URL to the address of the rate API.",
                 id="dreamland.E002",
             )

@@ -14,7 +14,7 @@ def rate_api(settings: Settings) -> Iterator[RateApi]:
     A server of its own for each test: requests that a test gave up on must not reach the next one.
     """
     with HTTPServer(threaded=True) as server:
-        settings.RATE_PROVIDER = "http"
+        settings.RATE_PROVIDERS = ["http"]
         settings.RATE_HTTP_URL = server.url_for("/rate")
         settings.RATE_HTTP_TOKEN = "a-token"
         settings.RATE_HTTP_WAIT_SECONDS = 0.01

@@ -16,7 +16,7 @@ from werkzeug import Response
 from conversion.errors import RateAlreadyAccepted, RateNotFound
 from conversion.models import RAW_MAX_LENGTH
 from conversion.rates import ensure_terms
-from conversion.services import accept_rate, convert_due_hours, convert_hour
+from conversion.services import convert_due_hours, convert_hour, propose_rate_decision
 from tests.conversion.helpers import HOUR, OVER, RateApi, quoted, wallet, win
 from tests.factories import a_player, players
 from tests.sql import run
@@ -92,24 +92,6 @@ def test_a_long_answer_is_kept_up_to_a_length(rate_api: RateApi) -> None:
     assert run("SELECT length(raw) FROM conversion_rate") == [(RAW_MAX_LENGTH,)]
 
 
-def test_a_jump_waits_for_a_person_whose_decision_is_kept(rate_api: RateApi) -> None:
-    ada = a_player()
-    win(ada), win(ada, at=OVER)
-    rate_api.says(HOUR, "0.15")
-    rate_api.says(OVER, "0.30")
-    _, held = convert_due_hours(now=LATER).runs
-    assert (held.state, held.reason, held.waits_for) == ("rate_quarantined", "jump", OVER)
-    [(rate_id,)] = run("SELECT id FROM conversion_rate WHERE state = 'quarantined'")
-    person = get_user_model().objects.create_user("finance")
-    accepted = accept_rate(rate_id=rate_id, decided_by=person.pk)
-    assert accept_rate(rate_id=rate_id, decided_by=person.pk) == accepted
-    assert convert_due_hours(now=LATER).runs[0].state == "done"
-    assert wallet(ada) == (Decimal(0), Decimal("0.45"))
-    assert run("SELECT decides_id, decided_by_id, price FROM conversion_rate WHERE id = %s", [accepted]) == [
-        (rate_id, person.pk, Decimal("0.3"))
-    ]
-
-
 def test_a_quarantined_hour_goes_on_by_itself_when_the_provider_thinks_better_of_it(rate_api: RateApi) -> None:
     ada = a_player()
     win(ada), win(ada, at=OVER)
@@ -121,9 +103,9 @@ def test_a_quarantined_hour_goes_on_by_itself_when_the_provider_thinks_better_of
     [(rate_id,)] = run("SELECT id FROM conversion_rate WHERE state = 'quarantined'")
     person = get_user_model().objects.create_user("finance")
     with pytest.raises(RateAlreadyAccepted):
-        accept_rate(rate_id=rate_id, decided_by=person.pk)
+        propose_rate_decision(rate_id=rate_id, proposed_by=person.pk, reason="the price of a new market")
     with pytest.raises(RateNotFound):
-        accept_rate(rate_id=uuid4(), decided_by=person.pk)
+        propose_rate_decision(rate_id=uuid4(), proposed_by=person.pk, reason="the price of a new market")
 
 
 def test_a_late_win_whose_hour_has_no_rate_holds_up_one_run_and_not_every_later_one(rate_api: RateApi) -> None:
