@@ -19,9 +19,9 @@ def usd_of(tokens: Decimal, price: Decimal) -> Decimal:
     return EXACT.multiply(tokens, price).quantize(USD_STEP, context=ROUNDING)
 
 
-def fee_of(usd: Decimal, percentage: Decimal, fixed: Decimal) -> Decimal:
-    """What converting to `usd` costs us: a fraction of it and a fixed part, half-even at 8 decimals."""
-    return EXACT.fma(usd, percentage, fixed).quantize(USD_STEP, context=ROUNDING)
+def fee_of(usd: Decimal, percentage: Decimal, fixed: Decimal, minimum: Decimal) -> Decimal:
+    """What converting to `usd` costs us: a fraction and a fixed part, half-even at 8 decimals; `minimum` at least."""
+    return max(EXACT.fma(usd, percentage, fixed).quantize(USD_STEP, context=ROUNDING), minimum)
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:

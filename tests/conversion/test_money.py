@@ -45,9 +45,23 @@ def test_a_long_sum_keeps_its_last_digit() -> None:
 
 
 def test_the_fee_is_a_share_and_a_fixed_part_rounded_once() -> None:
-    assert fee_of(Decimal("0.75"), Decimal("0.01"), Decimal("0.001")) == Decimal("0.0085")
-    assert fee_of(Decimal("0.00000050"), Decimal("0.01"), Decimal(0)) == Decimal(0)  # half a step
-    assert fee_of(Decimal("0.00000150"), Decimal("0.01"), Decimal(0)) == Decimal("0.00000002")
+    none = Decimal(0)
+    assert fee_of(Decimal("0.75"), Decimal("0.01"), Decimal("0.001"), none) == Decimal("0.0085")
+    assert fee_of(Decimal("0.00000050"), Decimal("0.01"), none, none) == Decimal(0)  # half a step
+    assert fee_of(Decimal("0.00000150"), Decimal("0.01"), none, none) == Decimal("0.00000002")
+    assert fee_of(Decimal("0.75"), Decimal("0.01"), Decimal("0.001"), Decimal("0.0086")) == Decimal("0.0086")
+
+
+def test_postgresql_reckons_a_fee_as_python_does(db: None) -> None:
+    """Catches a proof that calls an honest fee wrong, or a dry run that promises another one."""
+    cases = [
+        tuple(Decimal(part) for part in case.split())
+        for case in ("0.75 0.01 0.001 0", "0.0000005 0.01 0 0", "0.0000015 0.01 0 0", "0.75 0.01 0 0.05", "1 0 0 0")
+    ]
+    with connection.cursor() as cursor:
+        for case in cases:
+            cursor.execute("SELECT conversion_fee(%s, %s, %s, %s)", list(case))
+            assert cursor.fetchone()[0] == fee_of(*case)
 
 
 def test_postgresql_rounds_ties_as_python_does(db: None) -> None:

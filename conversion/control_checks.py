@@ -1,0 +1,101 @@
+"""What `verify_books` proves about the life of runs, fees that were paid, and wins that nothing would take any more."""
+
+from django.conf import settings
+
+from ledger.book import Check, register_checks
+
+RUNS_HAVE_LIVES = Check(
+    "runs-equal-transitions",
+    "every run is where its last recorded transition led, and each transition begins where the one before ended",
+    """
+    SELECT run.hour::text AS subject,
+           format('run %s, recorded %s', run.state, coalesce(life.path, 'nothing')) AS problem
+    FROM conversion_conversionrun run
+    LEFT JOIN (
+        SELECT run_id, string_agg(to_state, ' ' ORDER BY id) AS path,
+               (array_agg(to_state ORDER BY id DESC))[1] AS last_state,
+               bool_and(from_state = previous) AS unbroken
+        FROM (SELECT *, lag(to_state, 1, '') OVER (PARTITION BY run_id ORDER BY id) AS previous
+              FROM conversion_runtransition) step
+        GROUP BY run_id
+    ) life ON life.run_id = run.id
+    WHERE (life.last_state, life.unbroken) IS DISTINCT FROM (run.state, true)
+    """,
+)
+FEES_PAYABLE_ARE_FEES = Check(
+    "fees-payable-equal-fees",
+    "what is owed for fees is the fees of the conversions less settlements and what was reversed of either",
+    """
+    SELECT 'usd:fees-payable' AS subject, format('posted %s, facts %s', posted.amount, conversion_fees_payable())
+        AS problem
+    FROM (SELECT coalesce(sum(CASE WHEN credit_id = 'usd:fees-payable' THEN amount ELSE -amount END), 0) AS amount
+          FROM ledger_posting WHERE 'usd:fees-payable' IN (debit_id, credit_id)) posted
+    WHERE posted.amount <> conversion_fees_payable()
+    """,
+)
+SETTLEMENTS_ARE_ENTRIES = Check(
+    "settlements-equal-entries",
+    "a settlement is one entry that pays its amount out of cash, and every such entry is a settlement",
+    """
+    SELECT coalesce(settlement.entry_id, posted.entry_id)::text AS subject,
+           format('settlement %s, posted %s', settlement.amount, posted.amount) AS problem
+    FROM conversion_feesettlement settlement
+    FULL JOIN (
+        SELECT entry.id AS entry_id, entry.posted_at, count(*) AS legs,
+               sum(amount) FILTER (WHERE debit_id = 'usd:fees-payable' AND credit_id = 'usd:cash') AS amount
+        FROM ledger_journalentry entry
+        JOIN ledger_posting posting ON posting.holder = entry.holder AND posting.entry_id = entry.id
+        WHERE entry.kind = 'fee-settlement'
+        GROUP BY entry.id
+    ) posted ON posted.entry_id = settlement.entry_id
+    WHERE (settlement.amount, settlement.settled_at, 1) IS DISTINCT FROM (posted.amount, posted.posted_at, posted.legs)
+    """,
+)
+RATES_WERE_DECIDED_BY_TWO = Check(
+    "decided-rates-have-two-people",
+    "a rate that people let pass is the quarantined one, asked for by one of them and approved by another",
+    """
+    SELECT rate.id::text AS subject, format('%s for %s', rate.price, rate.hour) AS problem
+    FROM conversion_rate rate
+    LEFT JOIN (
+        SELECT proposal.rate_id, decision.decided_by_id, held.hour, held.price
+        FROM conversion_ratedecision decision
+        JOIN conversion_rateproposal proposal ON proposal.id = decision.proposal_id
+        JOIN conversion_rate held ON held.id = proposal.rate_id AND held.state = 'quarantined'
+        WHERE decision.approved AND decision.decided_by_id <> proposal.proposed_by_id
+    ) decided ON decided.rate_id = rate.decides_id
+    WHERE rate.decides_id IS NOT NULL
+      AND (decided.decided_by_id, decided.hour, decided.price)
+          IS DISTINCT FROM (rate.decided_by_id, rate.hour, rate.price)
+    """,
+)
+# The hours whose wins no run would take any more: they and all that could be late for them are done.
+LATE_WINDOW = f"interval '{int(settings.CONVERSION_LATE_WINDOW.total_seconds())} seconds'"
+NOTHING_IS_LEFT_BEHIND = Check(
+    "old-pending-wins-are-dust",
+    "a win that is still pending when no run would take it any more is worth no USD at the rate of its hour",
+    f"""
+    SELECT format('%s at %s', lot.player_id, lot.hour) AS subject,
+           format('%s DREAM at %s', lot.tokens, coalesce(rate.price::text, 'no rate')) AS problem
+    FROM (
+        SELECT player_id, date_trunc('hour', won_at, 'UTC') AS hour, sum(amount) AS tokens
+        FROM rewards_win WHERE converted_by_id IS NULL AND voided_by_id IS NULL
+        GROUP BY player_id, date_trunc('hour', won_at, 'UTC'), allowance_id
+    ) lot
+    LEFT JOIN conversion_rate rate ON rate.hour = lot.hour AND rate.state = 'accepted'
+    WHERE round_half_even(lot.tokens * rate.price, 8) IS DISTINCT FROM 0
+      AND NOT EXISTS (
+          SELECT FROM generate_series(lot.hour, lot.hour + {LATE_WINDOW}, interval '1 hour', 'UTC') AS hour
+          WHERE NOT EXISTS (SELECT FROM conversion_conversionrun run WHERE run.hour = hour.hour AND state = 'done'))
+    """,
+)
+
+register_checks(
+    [
+        RUNS_HAVE_LIVES,
+        FEES_PAYABLE_ARE_FEES,
+        SETTLEMENTS_ARE_ENTRIES,
+        RATES_WERE_DECIDED_BY_TWO,
+        NOTHING_IS_LEFT_BEHIND,
+    ]
+)
