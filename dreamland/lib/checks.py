@@ -31,7 +31,7 @@ def _is_provider(path: str) -> bool:
 
 @register
 def rates(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """The rate providers are ones that exist, and its numbers are numbers."""
+    """The rate providers are ones that exist, and their numbers are numbers."""
     found: list[CheckMessage] = []
     found += [
         Error(
