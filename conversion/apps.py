@@ -10,7 +10,7 @@ class ConversionConfig(AppConfig):
     privileges = {
         "conversion_rate": [
             "SELECT",
-            "INSERT (hour, price, provider, quoted_at, raw, state, reason, decides_id, decided_by_id)",
+            "INSERT (hour, price, provider, quoted_at, raw, state, reason, failed_before, decides_id, decided_by_id)",
         ],
         "conversion_feerule": ["SELECT", "INSERT"],
         "conversion_conversionrun": [
@@ -19,7 +19,13 @@ class ConversionConfig(AppConfig):
             "UPDATE (state, reason, waits_for, started_at, finished_at, conversions, tokens, usd, fees)",
         ],
         "conversion_conversion": ["SELECT", "INSERT"],
+        "conversion_voidedconversion": ["SELECT", "INSERT"],
+        "conversion_runtransition": ["SELECT"],  # the trigger on the run writes it
+        "conversion_providerhealth": ["SELECT", "INSERT", "UPDATE"],
+        "conversion_rateproposal": ["SELECT", "INSERT (rate_id, attempt, reason, proposed_by_id)"],
+        "conversion_ratedecision": ["SELECT", "INSERT (proposal_id, proposed_by_id, decided_by_id, approved, reason)"],
+        "conversion_feesettlement": ["SELECT", "INSERT"],
     }
 
     def ready(self) -> None:
-        from conversion import checks  # noqa: F401  (registers the checks of `verify_books`)
+        from conversion import checks, control_checks  # noqa: F401  (register the checks of `verify_books`)

@@ -28,7 +28,7 @@ CONVERSIONS_ARE_WINS = Check(
 )
 CONVERSIONS_ARE_ENTRIES = Check(
     "conversions-equal-entries",
-    "a conversion is one entry with its three legs and no other, and every such entry is a conversion",
+    "a conversion is one entry with its legs and no other, and every such entry is a conversion",
     """
     SELECT coalesce(line.entry_id, posted.entry_id)::text AS subject,
            format('line %s, entry %s with %s postings', coalesce(line.entry_id::text, 'missing'),
@@ -39,16 +39,18 @@ CONVERSIONS_ARE_ENTRIES = Check(
                sum(amount) FILTER (WHERE debit_id = 'player:dream' AND credit_id = 'dream:redeemed') AS tokens,
                sum(amount) FILTER (WHERE debit_id = 'usd:rewards-expense' AND credit_id = 'player:usd') AS usd,
                coalesce(sum(amount) FILTER (
-                   WHERE debit_id = 'usd:conversion-fees' AND credit_id = 'usd:fees-payable'), 0) AS fee
+                   WHERE debit_id = 'usd:conversion-fees' AND credit_id = 'usd:fees-payable'), 0) AS fee,
+               coalesce(sum(amount) FILTER (
+                   WHERE debit_id = 'player:usd' AND credit_id = 'player:usd-owed'), 0) AS recovered
         FROM ledger_journalentry entry
         LEFT JOIN ledger_posting posting ON posting.entry_id = entry.id AND posting.holder = entry.holder
         WHERE entry.kind = 'conversion'
         GROUP BY entry.id
     ) posted ON posted.entry_id = line.entry_id
     WHERE line.entry_id IS NULL OR posted.entry_id IS NULL
-       OR (posted.holder, posted.posted_at, posted.tokens, posted.usd, posted.fee, posted.legs)
-          IS DISTINCT FROM (line.player_id, line.converted_at, line.tokens, line.usd, line.fee,
-                            CASE WHEN line.fee = 0 THEN 2 ELSE 3 END)
+       OR (posted.holder, posted.posted_at, posted.tokens, posted.usd, posted.fee, posted.recovered, posted.legs)
+          IS DISTINCT FROM (line.player_id, line.converted_at, line.tokens, line.usd, line.fee, line.recovered,
+                            2 + (line.fee > 0)::int + (line.recovered > 0)::int)
     """,
 )
 USD_IS_TOKENS_AT_RATE = Check(
@@ -68,11 +70,13 @@ FEES_FOLLOW_RULES = Check(
     "the fee of a conversion is what its rule says, half-even at 8 decimals, and the rule was in force at its hour",
     """
     SELECT line.entry_id::text AS subject,
-           format('fee %s, usd %s, rule %s + %s from %s', line.fee, line.usd, rule.percentage, rule.fixed,
-                  rule.effective_from) AS problem
+           format('fee %s, usd %s, rule %s + %s, at least %s, from %s', line.fee, line.usd, rule.percentage, rule.fixed,
+                  rule.minimum, rule.effective_from) AS problem
     FROM conversion_conversion line LEFT JOIN conversion_feerule rule ON rule.id = line.fee_rule_id
-    WHERE rule.id IS NULL OR rule.effective_from > line.hour
-       OR line.fee <> round_half_even(line.usd * rule.percentage + rule.fixed, 8)
+    WHERE rule.id IS NULL
+       OR rule.effective_from IS DISTINCT FROM
+          (SELECT max(effective_from) FROM conversion_feerule WHERE effective_from <= line.hour)
+       OR line.fee <> conversion_fee(line.usd, rule.percentage, rule.fixed, rule.minimum)
     """,
 )
 RUNS_ARE_LINES = Check(
@@ -93,6 +97,79 @@ RUNS_ARE_LINES = Check(
     """,
 )
 
+VOIDS_TAKE_CONVERSIONS_BACK = Check(
+    "voids-take-conversions-back",
+    "a win that was converted and voided has its share of that very conversion taken back, and no other win has",
+    """
+    SELECT coalesce(win.entry_id, share.win_id)::text AS subject,
+           format('converted by %s, share %s of %s', win.converted_by_id, share.entry_id, share.conversion_id)
+               AS problem
+    FROM (SELECT * FROM rewards_win WHERE converted_by_id IS NOT NULL AND voided_by_id IS NOT NULL) win
+    FULL JOIN conversion_voidedconversion share ON share.win_id = win.entry_id
+    LEFT JOIN conversion_conversion line ON line.entry_id = share.conversion_id
+    WHERE (win.player_id, win.converted_by_id, win.amount, line.player_id, line.hour, line.day)
+          IS DISTINCT FROM
+          (share.player_id, share.conversion_id, share.tokens, share.player_id, share.hour, share.day)
+    """,
+)
+SHARES_ARE_ENTRIES = Check(
+    "voided-conversions-equal-entries",
+    "a share that was taken back is one entry with its legs and no other, and every such entry is a share",
+    """
+    SELECT coalesce(share.entry_id, posted.entry_id)::text AS subject,
+           format('share %s, entry %s with %s postings', coalesce(share.entry_id::text, 'missing'),
+                  coalesce(posted.entry_id::text, 'missing'), posted.legs) AS problem
+    FROM conversion_voidedconversion share
+    FULL JOIN (
+        SELECT entry.id AS entry_id, entry.holder, entry.posted_at, count(posting.id) AS legs,
+               sum(amount) FILTER (WHERE debit_id = 'dream:redeemed' AND credit_id = 'player:dream') AS tokens,
+               coalesce(sum(amount) FILTER (
+                   WHERE debit_id = 'player:usd' AND credit_id = 'usd:rewards-expense'), 0) AS covered,
+               coalesce(sum(amount) FILTER (
+                   WHERE debit_id = 'player:usd-owed' AND credit_id = 'usd:rewards-expense'), 0) AS owed
+        FROM ledger_journalentry entry
+        LEFT JOIN ledger_posting posting ON posting.entry_id = entry.id AND posting.holder = entry.holder
+        WHERE entry.kind = 'conversion-void'
+        GROUP BY entry.id
+    ) posted ON posted.entry_id = share.entry_id
+    WHERE share.entry_id IS NULL OR posted.entry_id IS NULL
+       OR (posted.holder, posted.posted_at, posted.tokens, posted.covered, posted.owed, posted.legs)
+          IS DISTINCT FROM (share.player_id, share.voided_at, share.tokens, share.usd - share.owed, share.owed,
+                            1 + (share.usd > share.owed)::int + (share.owed > 0)::int)
+    """,
+)
+SHARES_ARE_AT_RATE = Check(
+    "voided-usd-equals-tokens-at-rate",
+    "the USD taken back of a conversion are its voided tokens at its rate; of a whole one exactly its USD",
+    """
+    SELECT line.entry_id::text AS subject,
+           format('taken back %s USD of %s, %s DREAM of %s', sum(share.usd), line.usd, sum(share.tokens), line.tokens)
+               AS problem
+    FROM conversion_voidedconversion share
+    JOIN conversion_conversion line ON line.player_id = share.player_id AND line.entry_id = share.conversion_id
+    JOIN conversion_rate rate ON rate.id = line.rate_id
+    GROUP BY line.entry_id, rate.price
+    HAVING sum(share.usd) <> round_half_even(sum(share.tokens) * rate.price, 8) OR sum(share.tokens) > line.tokens
+        OR sum(share.usd) > line.usd
+    """,
+)
+OWED_IS_WHAT_VOIDS_LEFT = Check(
+    "owed-equals-voids-less-recovered",
+    "what conversions and voids posted to what players owe is what voids found spent, less what conversions recovered",
+    """
+    SELECT player::text AS subject, format('posted %s, facts %s', sum(posted), sum(facts)) AS problem
+    FROM (
+        SELECT posting.holder AS player, CASE posting.debit_id WHEN 'player:usd-owed' THEN amount ELSE -amount END
+            AS posted, 0 AS facts
+        FROM ledger_posting posting JOIN ledger_journalentry entry ON entry.id = posting.entry_id
+        WHERE 'player:usd-owed' IN (debit_id, credit_id) AND entry.kind IN ('conversion', 'conversion-void')
+        UNION ALL SELECT player_id, 0, owed FROM conversion_voidedconversion
+        UNION ALL SELECT player_id, 0, -recovered FROM conversion_conversion
+    ) moved
+    GROUP BY player HAVING sum(posted) <> sum(facts)
+    """,
+)
+
 register_checks(
     [
         WINS_NAME_THEIR_CONVERSIONS,
@@ -101,5 +178,9 @@ register_checks(
         USD_IS_TOKENS_AT_RATE,
         FEES_FOLLOW_RULES,
         RUNS_ARE_LINES,
+        VOIDS_TAKE_CONVERSIONS_BACK,
+        SHARES_ARE_ENTRIES,
+        SHARES_ARE_AT_RATE,
+        OWED_IS_WHAT_VOIDS_LEFT,
     ]
 )

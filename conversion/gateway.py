@@ -74,10 +74,11 @@ def _ask(hour: datetime, deadline: float) -> bytes:
         connect=min(settings.RATE_HTTP_CONNECT_TIMEOUT_SECONDS, left),
     )
     headers = {
-        "Authorization": f"Bearer {settings.RATE_HTTP_TOKEN}",
         "Accept": "application/json",
         "Accept-Encoding": "identity",  # what is not compressed cannot blow up
     }
+    if settings.RATE_HTTP_TOKEN:  # "Bearer " with nothing behind it is no header that HTTP allows
+        headers["Authorization"] = f"Bearer {settings.RATE_HTTP_TOKEN}"
     params = {"base": BASE, "quote": QUOTE, "at": hour.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     try:
         with (

@@ -1,13 +1,14 @@
 """Converting pending wins: claimed under lock in chunks of players, each chunk one transaction of a fixed number of
 statements.
 
-Locks are taken in this order: the run (shared), wins by player and entry, balances by holder (docs/data-model.md,
-"Locks"). A chunk that was lost, to a crash or to somebody faster, has changed nothing, and the next pass takes it up.
+Locks are taken in this order: the run (shared), wins by player and entry, balances by holder and account
+(docs/data-model.md, "Locks"). A chunk that was lost, to a crash or to somebody faster, has changed nothing, and the
+next pass takes it up.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -19,13 +20,19 @@ from conversion.errors import PostConditionFailed
 from conversion.money import fee_of, total, usd_of
 from conversion.quotes import HOUR
 from conversion.rates import Terms
-from conversion.runs import RunFacts
+from conversion.runs import EVERYBODY, KeyRange, RunFacts
 from dreamland.lib.errors import DomainError
 from dreamland.lib.ids import uuid7
 from dreamland.lib.races import Unavailable, try_again
 from ledger import book
 
 logger = logging.getLogger(__name__)
+Progress = Callable[[int], None]
+
+
+def unheard(players: int) -> None:
+    """Progress that nobody listens to."""
+
 
 # Two processes at one run can both see a player's next lot as free; the index lets one line in, and the other looks
 # again.
@@ -53,19 +60,29 @@ class Line:
     terms: Terms
     usd: Decimal
     fee: Decimal
+    recovered: Decimal = Decimal(0)
     entry: UUID = field(default_factory=uuid7)
 
 
-def convert_lots(*, run: RunFacts, terms: Collection[Terms]) -> str:
-    """Converts every lot of the hours in `terms`, one pass over the players in key order.
+def convert_lots(
+    *,
+    run: RunFacts,
+    terms: Collection[Terms],
+    ranges: Iterable[KeyRange] = (EVERYBODY,),
+    progress: Progress = unheard,
+) -> str:
+    """Converts every lot of the hours in `terms`, one pass over the players of `ranges`, in key order in each.
+    `progress` hears how many players were passed, chunk by chunk.
 
     Returns '' or the code of a trouble that left players out: `busy` (others hold their rows), `books-refuse` (their
     books do not add up; logged with each player). The others are converted all the same, unless the books refuse
     CONVERSION_BROKEN_PLAYERS_PER_RUN of them: then it is not the players, and the error is raised.
     """
     work = _Pass(run, terms)
-    for players in _chunks(run.hour + HOUR, [each.hour for each in terms]):
-        work.convert(players)
+    for between in ranges:
+        for players in _chunks(run.hour + HOUR, [each.hour for each in terms], between):
+            work.convert(players)
+            progress(len(players))
     return work.trouble
 
 
@@ -74,21 +91,21 @@ PLAYERS = """
 SELECT DISTINCT player_id FROM rewards_win
 WHERE converted_by_id IS NULL AND voided_by_id IS NULL
   AND won_at < %(end)s AND date_trunc('hour', won_at, 'UTC') = ANY(%(hours)s::timestamptz[])
-  AND player_id >= %(first)s
+  AND player_id BETWEEN %(first)s AND %(last)s
 ORDER BY player_id LIMIT %(limit)s
 """
 
 
-def _chunks(end: datetime, hours: Sequence[datetime]) -> Iterator[list[UUID]]:
-    first = UUID(int=0)
+def _chunks(end: datetime, hours: Sequence[datetime], between: KeyRange) -> Iterator[list[UUID]]:
+    first, last = between
     while hours:
         with connection.cursor() as cursor:
             limit = settings.CONVERSION_PLAYERS_PER_CHUNK
-            cursor.execute(PLAYERS, {"end": end, "hours": list(hours), "first": first, "limit": limit})
+            cursor.execute(PLAYERS, {"end": end, "hours": list(hours), "first": first, "last": last, "limit": limit})
             players = [row[0] for row in cursor.fetchall()]
         if players:
             yield players
-        if len(players) < limit:
+        if len(players) < limit or players[-1] == last:
             return
         first = UUID(int=players[-1].int + 1)
 
@@ -136,6 +153,7 @@ def convert_chunk(run: RunFacts, terms: Collection[Terms], players: Sequence[UUI
     lines = worth_something(lots, terms)
     if not lines:
         return
+    lines = recovering(lines, book.lock_balances(line.lot.player for line in lines))
     receipts = book.post(entry_of(line) for line in lines)
     _write_lines(run, lines, [receipt.posted_at for receipt in receipts])
     _mark_wins(lines)
@@ -188,16 +206,32 @@ def worth_something(lots: Sequence[Lot], terms: Collection[Terms]) -> list[Line]
     for lot in lots:
         its = of_hour[lot.hour]
         if usd := usd_of(lot.tokens, its.price):
-            lines.append(Line(lot, its, usd, fee_of(usd, its.percentage, its.fixed)))
+            lines.append(Line(lot, its, usd, fee_of(usd, its.percentage, its.fixed, its.minimum)))
     return lines
 
 
+def recovering(lines: Sequence[Line], shares: Mapping[UUID, Mapping[str, Decimal]]) -> list[Line]:
+    """The lines, of which each first pays what its player still owes us (a win was voided after its USD were spent)."""
+    owed = {player: accounts["player:usd-owed"] for player, accounts in shares.items()}
+    paid = []
+    for line in lines:
+        recovered = min(line.usd, owed[line.lot.player])
+        owed[line.lot.player] -= recovered
+        paid.append(replace(line, recovered=recovered))
+    return paid
+
+
 def entry_of(line: Line) -> book.Entry:
-    """The journal entry of a conversion: tokens taken back, USD owed to the player, the fee owed by us."""
+    """The journal entry of a conversion: tokens taken back, USD owed to the player, the fee owed by us.
+
+    What the player owes us is paid from the new USD in the same entry, where everybody sees it.
+    """
     postings = [
         book.Posting("player:dream", "dream:redeemed", line.lot.tokens),
         book.Posting("usd:rewards-expense", "player:usd", line.usd),
     ]
+    if line.recovered:
+        postings.append(book.Posting("player:usd", "player:usd-owed", line.recovered))
     if line.fee:
         postings.append(book.Posting("usd:conversion-fees", "usd:fees-payable", line.fee))
     return book.Entry(holder=line.lot.player, kind="conversion", postings=tuple(postings), id=line.entry)
@@ -205,11 +239,11 @@ def entry_of(line: Line) -> book.Entry:
 
 WRITE_LINES = """
 INSERT INTO conversion_conversion
-    (entry_id, run_id, player_id, hour, day, rate_id, fee_rule_id, tokens, usd, fee, converted_at)
-SELECT entry, %s, player, hour, day, rate, fee_rule, tokens, usd, fee, converted_at
+    (entry_id, run_id, player_id, hour, day, rate_id, fee_rule_id, tokens, usd, fee, recovered, converted_at)
+SELECT entry, %s, player, hour, day, rate, fee_rule, tokens, usd, fee, recovered, converted_at
 FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::date[], %s::uuid[], %s::uuid[], %s::numeric[],
-            %s::numeric[], %s::numeric[], %s::timestamptz[])
-    AS line (entry, player, hour, day, rate, fee_rule, tokens, usd, fee, converted_at)
+            %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[])
+    AS line (entry, player, hour, day, rate, fee_rule, tokens, usd, fee, recovered, converted_at)
 """
 
 
@@ -228,6 +262,7 @@ def _write_lines(run: RunFacts, lines: Sequence[Line], converted_at: Sequence[da
                 [line.lot.tokens for line in lines],
                 [line.usd for line in lines],
                 [line.fee for line in lines],
+                [line.recovered for line in lines],
                 list(converted_at),
             ],
         )
@@ -257,7 +292,7 @@ def _mark_wins(lines: Sequence[Line]) -> None:
 
 # What was posted, what the lines say, and the first player whose wallet is not exactly his pending wins.
 OUTCOME = """
-SELECT posted.tokens, posted.usd, posted.fee, line.tokens, line.usd, line.fee, (
+SELECT posted.tokens, posted.usd, posted.fee, posted.recovered, line.tokens, line.usd, line.fee, line.recovered, (
     SELECT format('player %%s: wallet %%s, pending %%s', player, coalesce(wallet.amount, 0), pending.amount)
     FROM unnest(%(players)s::uuid[]) AS player
     LEFT JOIN ledger_balance wallet ON wallet.holder = player AND wallet.account_id = 'player:dream'
@@ -272,10 +307,12 @@ FROM (
     SELECT sum(amount) FILTER (WHERE debit_id = 'player:dream' AND credit_id = 'dream:redeemed') AS tokens,
            sum(amount) FILTER (WHERE debit_id = 'usd:rewards-expense' AND credit_id = 'player:usd') AS usd,
            coalesce(sum(amount) FILTER (
-               WHERE debit_id = 'usd:conversion-fees' AND credit_id = 'usd:fees-payable'), 0) AS fee
+               WHERE debit_id = 'usd:conversion-fees' AND credit_id = 'usd:fees-payable'), 0) AS fee,
+           coalesce(sum(amount) FILTER (
+               WHERE debit_id = 'player:usd' AND credit_id = 'player:usd-owed'), 0) AS recovered
     FROM ledger_posting WHERE holder = ANY(%(players)s::uuid[]) AND entry_id = ANY(%(entries)s::uuid[])
 ) posted, (
-    SELECT sum(tokens) AS tokens, sum(usd) AS usd, sum(fee) AS fee
+    SELECT sum(tokens) AS tokens, sum(usd) AS usd, sum(fee) AS fee, sum(recovered) AS recovered
     FROM conversion_conversion WHERE entry_id = ANY(%(entries)s::uuid[])
 ) line
 """
@@ -291,9 +328,10 @@ def _prove(lines: Sequence[Line]) -> None:
         total(line.lot.tokens for line in lines),
         total(line.usd for line in lines),
         total(line.fee for line in lines),
+        total(line.recovered for line in lines),
     ]
-    _hold(sums[:3] == wanted, f"posted {sums[:3]} of tokens, USD, fees; wanted {wanted}")
-    _hold(sums[3:] == wanted, f"the lines hold {sums[3:]} of tokens, USD, fees; wanted {wanted}")
+    _hold(sums[:4] == wanted, f"posted {sums[:4]} of tokens, USD, fees, recovered; wanted {wanted}")
+    _hold(sums[4:] == wanted, f"the lines hold {sums[4:]} of tokens, USD, fees, recovered; wanted {wanted}")
     _hold(wallet is None, str(wallet))
 
 

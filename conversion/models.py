@@ -10,13 +10,28 @@ from django.db.models import F, Func, Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
+from conversion.controls import FeeSettlement, ProviderHealth, RateDecision, RateProposal, RunTransition
 from dreamland.lib.fields import AMOUNT_LIMIT, AmountField, ClockTimestamp, Uuid7, amount_constraints
+
+__all__ = [
+    "Conversion",
+    "ConversionRun",
+    "FeeRule",
+    "FeeSettlement",
+    "ProviderHealth",
+    "Rate",
+    "RateDecision",
+    "RateProposal",
+    "RunTransition",
+    "VoidedConversion",
+]
 
 BASE = "DREAM"
 QUOTE = "USD"
 USD_DECIMALS = 8
 RAW_MAX_LENGTH = 4_000
 REASON_FORM = r"^[a-z-]{0,40}$"
+FAILED_FORM = r"^([a-z0-9_.-]{1,40} [a-z-]{1,40}(, |$)){0,10}$"
 
 
 class Rate(models.Model):
@@ -42,6 +57,11 @@ class Rate(models.Model):
     raw = models.TextField(db_default="", blank=True, help_text="What the provider answered, word for word.")
     state = models.TextField(choices=State)
     reason = models.TextField(db_default="", blank=True)
+    failed_before = models.TextField(
+        db_default="",
+        blank=True,
+        help_text="Providers that were asked first and could not be reached, and why: `http timeout`.",
+    )
     decides = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="+", db_index=False, db_constraint=False
     )
@@ -81,6 +101,7 @@ class Rate(models.Model):
             ),
             models.CheckConstraint(condition=Q(reason__regex=REASON_FORM), name="rate_reason_form"),
             models.CheckConstraint(condition=LessThanOrEqual(Length("raw"), RAW_MAX_LENGTH), name="rate_raw_length"),
+            models.CheckConstraint(condition=Q(failed_before__regex=FAILED_FORM), name="rate_failed_before_form"),
             models.CheckConstraint(
                 condition=Q(decides__isnull=True, decided_by__isnull=True)
                 | Q(state="accepted", decides__isnull=False, decided_by__isnull=False),
@@ -93,9 +114,10 @@ class Rate(models.Model):
 
 
 class FeeRule(models.Model):
-    """What a conversion costs us: a share of its USD and a fixed part.
+    """What a conversion costs us: a share of its USD and a fixed part, and not less than a minimum.
 
-    The rule of a conversion is the one in force at the hour of its wins.
+    A rule holds from its instant until the next one begins. The rule of a conversion is the one in force at the hour of
+    its wins.
     """
 
     id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
@@ -103,6 +125,7 @@ class FeeRule(models.Model):
     provider = models.TextField()
     percentage = AmountField(help_text="As a fraction: 0.01 is one percent.")
     fixed = AmountField(help_text="USD for each conversion.")
+    minimum = AmountField(db_default=0, help_text="USD that a conversion costs at least.")
     created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
 
     class Meta:
@@ -119,10 +142,16 @@ class FeeRule(models.Model):
             models.CheckConstraint(
                 condition=Q(fixed=Func(F("fixed"), USD_DECIMALS, function="round")), name="fee_rule_fixed_precision"
             ),
+            models.CheckConstraint(condition=Q(minimum__gte=0, minimum__lte=1_000), name="fee_rule_minimum_bounds"),
+            models.CheckConstraint(
+                condition=Q(minimum=Func(F("minimum"), USD_DECIMALS, function="round")),
+                name="fee_rule_minimum_precision",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.percentage} + {self.fixed} USD from {self.effective_from:%Y-%m-%dT%H:%MZ}"
+        terms = f"{self.percentage} + {self.fixed} USD, at least {self.minimum} USD"
+        return f"{terms}, from {self.effective_from:%Y-%m-%dT%H:%MZ}"
 
 
 class ConversionRun(models.Model):
@@ -200,6 +229,7 @@ class Conversion(models.Model):
     tokens = AmountField()
     usd = AmountField()
     fee = AmountField()
+    recovered = AmountField(db_default=0, help_text="What of the USD went to pay what the player owed us.")
     converted_at = models.DateTimeField()
 
     class Meta:
@@ -215,7 +245,55 @@ class Conversion(models.Model):
             models.CheckConstraint(
                 condition=Q(fee=Func(F("fee"), USD_DECIMALS, function="round")), name="conversion_fee_precision"
             ),
+            models.CheckConstraint(
+                condition=Q(recovered__gte=0, recovered__lte=F("usd")), name="conversion_recovered_bounds"
+            ),
+            models.CheckConstraint(
+                condition=Q(recovered=Func(F("recovered"), USD_DECIMALS, function="round")),
+                name="conversion_recovered_precision",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.tokens} DREAM = {self.usd} USD"
+
+
+class VoidedConversion(models.Model):
+    """What a converted win had become, taken back because the win was voided: the fact behind one journal entry.
+
+    `usd` is the win's share of its conversion; of it `owed` was no longer in the wallet, and the player owes it.
+    `day` and `hour` are the conversion's (docs/decisions/0007).
+    """
+
+    entry = models.OneToOneField(
+        "ledger.JournalEntry", models.PROTECT, primary_key=True, related_name="voided_conversion", db_constraint=False
+    )
+    conversion = models.ForeignKey(
+        Conversion, models.PROTECT, related_name="voided", db_index=False, db_constraint=False
+    )
+    win = models.OneToOneField("rewards.Win", models.PROTECT, related_name="voided_conversion", db_constraint=False)
+    player = models.ForeignKey("rewards.Player", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+    hour = models.DateTimeField()
+    day = models.DateField()
+    tokens = AmountField()
+    usd = AmountField()
+    owed = AmountField()
+    voided_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["player", "day", "hour", "entry"], name="voided_usd_history")]
+        constraints = [
+            *amount_constraints("voided_conversion", "tokens"),
+            models.CheckConstraint(condition=Q(usd__gte=0, usd__lt=AMOUNT_LIMIT), name="voided_conversion_usd_bounds"),
+            models.CheckConstraint(
+                condition=Q(usd=Func(F("usd"), USD_DECIMALS, function="round")), name="voided_conversion_usd_precision"
+            ),
+            models.CheckConstraint(condition=Q(owed__gte=0, owed__lte=F("usd")), name="voided_conversion_owed_bounds"),
+            models.CheckConstraint(
+                condition=Q(owed=Func(F("owed"), USD_DECIMALS, function="round")),
+                name="voided_conversion_owed_precision",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"-{self.tokens} DREAM = -{self.usd} USD"

@@ -11,21 +11,43 @@ from django.db import connection
 
 from conversion.models import ConversionRun
 from conversion.money import usd_of
+from conversion.oversight import fees_payable, provider_health
 from conversion.runs import COLUMNS, RunFacts
+
+__all__ = [
+    "Totals",
+    "UsdLine",
+    "WinConversion",
+    "conversions_of",
+    "database_clock",
+    "fees_borne",
+    "fees_payable",
+    "provider_health",
+    "run_totals",
+    "unfinished_runs",
+    "usd_history",
+]
 
 UsdCursor = tuple[date, datetime, UUID]
 
 
 @dataclass(frozen=True, slots=True)
 class UsdLine:
-    """A player's wins of one hour and one of his days, as USD. `day` and `hour` are when they were won."""
+    """A player's wins of one hour and one of his days, as USD; or the void of one of them, with everything negative.
+
+    `day` and `hour` are when they were won, `converted_at` is when it was posted. `owed` is what the line added to what
+    the player owes us: a void whose USD were spent adds to it, a conversion pays it off. So `usd` of all lines is the
+    wallet less what is owed, and `usd + owed` of each what it moved in the wallet.
+    """
 
     id: UUID
+    kind: str  # "conversion" or "void"
     day: date
     hour: datetime
     tokens: Decimal
     rate: Decimal
     usd: Decimal
+    owed: Decimal
     converted_at: datetime
 
     @property
@@ -67,11 +89,26 @@ def database_clock() -> datetime:
     return now
 
 
+# Each part is read from its own index, and no further than the page needs.
 USD_HISTORY = """
-SELECT line.entry_id, line.day, line.hour, line.tokens, rate.price, line.usd, line.converted_at
-FROM conversion_conversion line JOIN conversion_rate rate ON rate.id = line.rate_id
-WHERE line.player_id = %(player)s AND line.day < %(before_day)s {after}
-ORDER BY line.day DESC, line.hour DESC, line.entry_id DESC
+SELECT * FROM (
+    (SELECT line.entry_id, 'conversion', line.day, line.hour, line.tokens, rate.price, line.usd, -line.recovered,
+            line.converted_at
+     FROM conversion_conversion line JOIN conversion_rate rate ON rate.id = line.rate_id
+     WHERE line.player_id = %(player)s AND line.day < %(before_day)s {after}
+     ORDER BY line.day DESC, line.hour DESC, line.entry_id DESC
+     LIMIT %(limit)s)
+    UNION ALL
+    (SELECT line.entry_id, 'void', line.day, line.hour, -line.tokens, rate.price, -line.usd, line.owed, line.voided_at
+     FROM conversion_voidedconversion line
+     JOIN conversion_conversion conversion
+       ON conversion.player_id = line.player_id AND conversion.entry_id = line.conversion_id
+     JOIN conversion_rate rate ON rate.id = conversion.rate_id
+     WHERE line.player_id = %(player)s AND line.day < %(before_day)s {after}
+     ORDER BY line.day DESC, line.hour DESC, line.entry_id DESC
+     LIMIT %(limit)s)
+) AS lines (id, kind, day, hour, tokens, rate, usd, owed, posted_at)
+ORDER BY day DESC, hour DESC, id DESC
 LIMIT %(limit)s
 """
 AFTER = "AND (line.day, line.hour, line.entry_id) < (%(day)s, %(hour)s, %(entry)s)"
@@ -82,7 +119,8 @@ def usd_history(
 ) -> tuple[UsdLine, ...]:
     """The player's USD lines of tokens won on days before `before_day`, newest day and hour first; at most `limit`.
 
-    `after` is the cursor of the last line that the caller has. A line never moves, so a page never repeats one.
+    A void stands right before what it takes back. `after` is the cursor of the last line that the caller has. A line
+    never moves, so a page never repeats one.
     """
     day, hour, entry = after or (None, None, None)
     wanted: dict[str, Any] = {"player": player_id, "before_day": before_day, "limit": limit}

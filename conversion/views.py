@@ -1,6 +1,6 @@
 """Conversions over HTTP: the USD history, and what became of a win."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -11,12 +11,16 @@ from rest_framework.serializers import Serializer
 
 import rewards.selectors
 import rewards.views
-from conversion import selectors
+from conversion import selectors, voiding
 from conversion.selectors import UsdLine
 from conversion.serializers import UsdLineOut
+from dreamland.lib.api.conditional import own_data
+from dreamland.lib.api.describe import Described, page_of
 from dreamland.lib.api.pages import PageQuery, page, read_cursor, write_cursor
-from dreamland.lib.api.views import ApiViewSet, own_data
+from dreamland.lib.api.views import ApiViewSet
 from rewards.models import Scope
+from rewards.selectors import WinFacts
+from rewards.voiding import Shares, TakenBack
 
 
 class PlayerViewSet(rewards.views.PlayerViewSet):
@@ -27,18 +31,29 @@ class PlayerViewSet(rewards.views.PlayerViewSet):
 
 
 class WinViewSet(rewards.views.WinViewSet):
-    """Wins that tell what they became."""
+    """Wins that tell what they became, and are voided with it."""
 
     def conversions_of(self, win_ids: Iterable[UUID]) -> Mapping[UUID, Any]:
         return selectors.conversions_of(win_ids)
+
+    def take_back(self, wins: Sequence[WinFacts], shares: Shares) -> TakenBack:
+        return voiding.take_back(wins, shares)
 
 
 class UsdHistoryViewSet(ApiViewSet):
     """A player's USD until the end of the player's previous day."""
 
     required_scopes: ClassVar[Mapping[str, str]] = {"list": Scope.PLAYERS_READ}
+    open_to_players: ClassVar[Set[str]] = {"list"}
+    staff_permissions: ClassVar[Mapping[str, str]] = {"list": "conversion.view_conversion"}
     query_serializers: ClassVar[Mapping[str, type[Serializer[Any]]]] = {"list": PageQuery}
 
+    @Described(
+        "listUsdHistory",
+        answers={200: page_of(UsdLineOut)},
+        headers={200: ["Link"]},
+        problems=["player-not-found"],
+    )
     def list(self, request: Request, player_id: UUID) -> Response:
         """GET /v1/players/{player_id}/usd-history: conversions of tokens won before today, newest first."""
         limit, name = self.parameters["limit"], f"usd history of {player_id}"

@@ -1,5 +1,6 @@
 """Every setting of Dreamland, read from the environment once. Secure by default; what is unsafe must be asked for."""
 
+import hashlib
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -36,6 +37,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_beat",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "dreamland",
     "dreamland.lib",
     "dreamland.local",
@@ -79,7 +82,7 @@ LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=5_000)
 IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("IDLE_IN_TRANSACTION_TIMEOUT_MS", default=60_000)
 DATABASE_CONNECT_TIMEOUT_SECONDS = 5
 DATABASE_POOL_MAX_SIZE = env.int("DATABASE_POOL_MAX_SIZE", default=0)  # 0: no pool; web processes set it
-DATABASE_POOL_WAIT_SECONDS = 5
+DATABASE_POOL_WAIT_SECONDS = env.int("DATABASE_POOL_WAIT_SECONDS", default=5)
 
 # `manage.py` fills DATABASE_URL in with the embedded server's. The default host cannot exist, and says why.
 DATABASE_URL_UNSET = "postgres://dreamland@database-url-is-not-set.invalid/dreamland"
@@ -91,6 +94,11 @@ DATABASES["default"]["OPTIONS"] = {
     "server_side_binding": True,
     "prepare_threshold": 5,
     "connect_timeout": DATABASE_CONNECT_TIMEOUT_SECONDS,
+    # The limits below are the server's: they say nothing where the server, or the road to it, has fallen silent.
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
     "options": " ".join(
         [
             f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
@@ -105,6 +113,9 @@ if DATABASE_POOL_MAX_SIZE:
         "min_size": 1,
         "max_size": DATABASE_POOL_MAX_SIZE,
         "timeout": DATABASE_POOL_WAIT_SECONDS,
+        # A pool that cannot connect doubles its pauses for so long; then the next call that wants a connection starts
+        # it anew. So the database is found again seconds, not minutes, after it is back.
+        "reconnect_timeout": 2,
     }
 
 # --- Books -------------------------------------------------------------------------------------------------------
@@ -154,10 +165,33 @@ API_MAX_JSON_DEPTH = 8
 API_PAGE_SIZE = 50
 API_MAX_PAGE_SIZE = 200
 API_RETRY_AFTER_SECONDS = 5
+# How often one credential may call, over seconds and over minutes: (name, calls, seconds). They are wide: they stop a
+# loop that ran wild, not a busy game, which has batches besides.
+API_LIMITS = {
+    "game": [
+        ("burst", env.int("API_GAME_BURST_LIMIT", default=1_000), 5),
+        ("sustained", env.int("API_GAME_SUSTAINED_LIMIT", default=30_000), 300),
+    ],
+    "player": [
+        ("burst", env.int("API_PLAYER_BURST_LIMIT", default=50), 5),
+        ("sustained", env.int("API_PLAYER_SUSTAINED_LIMIT", default=600), 300),
+    ],
+    "staff": [
+        ("burst", env.int("API_STAFF_BURST_LIMIT", default=200), 5),
+        ("sustained", env.int("API_STAFF_SUSTAINED_LIMIT", default=3_000), 300),
+    ],
+}
+API_LIMITS_URL = env.str("REDIS_URL", default="") or "redis://redis-url-is-not-set.invalid/0"
+API_LIMITS_TIMEOUT_SECONDS = 0.1  # for counting one call; then it passes uncounted
+API_LIMITS_PAUSE_SECONDS = 2  # how long calls pass uncounted before one of them asks Valkey again
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BATCH_BODY_BYTES
 
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rewards.auth.GameKeyAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rewards.auth.GameKeyAuthentication",
+        "rewards.auth.PlayerTokenAuthentication",
+        "rewards.auth.StaffAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["dreamland.lib.api.permissions.Undeclared"],
     "DEFAULT_PARSER_CLASSES": ["dreamland.lib.api.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -165,7 +199,33 @@ REST_FRAMEWORK: dict[str, Any] = {
     "UNAUTHENTICATED_USER": None,
     "COERCE_DECIMAL_TO_STRING": True,
     "URL_FORMAT_OVERRIDE": None,
+    "DEFAULT_SCHEMA_CLASS": "dreamland.lib.api.schema.Contract",
 }
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Dreamland rewards",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/v1/",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "dreamland.lib.api.contract.complete"],
+    "SERVERS": [{"url": "/"}],
+    "PATH_CONVERTER_OVERRIDES": {
+        "uuid": {"type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
+    },
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,  # tests and CI check the contract; a deployment need not
+}
+
+# --- Player tokens: signed by the identity service, verified here -------------------------------------------------
+
+# By `kid`: {"2026-11": {"algorithm": "EdDSA", "key": "-----BEGIN PUBLIC KEY-----..."}}; also RS256, and HS256 secrets.
+PLAYER_TOKEN_KEYS: dict[str, dict[str, str]] = env.json("PLAYER_TOKEN_KEYS", default={})
+if ENVIRONMENT == "local" and not PLAYER_TOKEN_KEYS:  # for `manage.py create_player_token`
+    LOCAL_TOKEN_SECRET = hashlib.sha256(f"player tokens of {SECRET_KEY}".encode()).hexdigest()
+    PLAYER_TOKEN_KEYS = {"local": {"algorithm": "HS256", "key": LOCAL_TOKEN_SECRET}}
+PLAYER_TOKEN_ISSUER = env.str("PLAYER_TOKEN_ISSUER", default="https://identity.dreamland.example")
+PLAYER_TOKEN_AUDIENCE = env.str("PLAYER_TOKEN_AUDIENCE", default="dreamland-rewards")
+PLAYER_TOKEN_LIFETIME = timedelta(minutes=15)  # longer ones are refused
+PLAYER_TOKEN_LEEWAY = timedelta(seconds=10)  # between the identity service's clock and ours
 
 # --- Wins --------------------------------------------------------------------------------------------------------
 
@@ -174,6 +234,7 @@ WIN_LATE_LIMIT = timedelta(hours=env.int("WIN_LATE_LIMIT_HOURS", default=72))
 WIN_FUTURE_LIMIT = timedelta(seconds=env.int("WIN_FUTURE_LIMIT_SECONDS", default=120))
 DAYS_KEPT_IN_SIGHT = timedelta(days=4)  # beyond WIN_LATE_LIMIT: a neighbouring day, whatever the zones were
 WINS_PER_BATCH = 1_000
+VOIDS_PER_CHUNK = 200  # wins of a leaked key that are taken back in one transaction
 SERVICE_ATTEMPTS = 3  # how often a use case is tried again after a lost race, before it answers "unavailable"
 
 # --- Conversion --------------------------------------------------------------------------------------------------
@@ -201,6 +262,11 @@ CONVERSION_HOURS_PER_TICK = env.int("CONVERSION_HOURS_PER_TICK", default=96)
 CONVERSION_RETRIES_PER_TICK = env.int("CONVERSION_RETRIES_PER_TICK", default=24)  # hours that waited before
 CONVERSION_FETCHES_PER_RUN = env.int("CONVERSION_FETCHES_PER_RUN", default=24)  # rates asked for in one go
 CONVERSION_BROKEN_PLAYERS_PER_RUN = env.int("CONVERSION_BROKEN_PLAYERS_PER_RUN", default=20)  # then the run gives up
+CONVERSION_PLAYERS_PER_RANGE = env.int("CONVERSION_PLAYERS_PER_RANGE", default=5_000)  # what one helper takes at a time
+CONVERSION_HELP_EXPIRES_SECONDS = 600  # a helper's message that is older finds the work done
+# No win is later than this for a run that could take it: what is still pending then is dust (docs/decisions/0008).
+CONVERSION_LATE_WINDOW = WIN_LATE_LIMIT + timedelta(days=1)
+CONVERSION_HOURS_PER_COMMAND = 8_784  # `manage.py convert --range`: a leap year
 CONVERSION_SETTLE_DELAY = timedelta(seconds=env.int("CONVERSION_SETTLE_SECONDS", default=0))
 
 # --- Celery: a doorbell. Nothing about money depends on a message arriving, or arriving once ---------------------
@@ -262,10 +328,5 @@ LOGGING: dict[str, Any] = {
         "django.request": {"level": "CRITICAL"},
         "django.server": {"handlers": [], "level": "CRITICAL"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
-CONVERSION_PLAYERS_PER_RANGE = env.int("CONVERSION_PLAYERS_PER_RANGE", default=5_000)  # what one helper takes at a time
-CONVERSION_HELP_EXPIRES_SECONDS = 600  # a helper's message that is older finds the work done
-# No win is later than this for a run that could take it: what is still pending then is dust (docs/decisions/0008).
-CONVERSION_LATE_WINDOW = WIN_LATE_LIMIT + timedelta(days=1)
-CONVERSION_HOURS_PER_COMMAND = 8_784  # `manage.py convert --range`: a leap year
     },
 }

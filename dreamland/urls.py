@@ -3,7 +3,8 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from dreamland.lib.api.handlers import problem_page
+from dreamland.lib.api.contract import docs, openapi_json
+from dreamland.lib.api.handlers import problem_page, problem_pages
 from dreamland.lib.health import livez, readyz
 from dreamland.lib.metrics import metrics
 
@@ -11,6 +12,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
+    path("v1/openapi.json", openapi_json, name="openapi"),
+    path("v1/docs", docs, name="docs"),
+    path("v1/problems", problem_pages, name="problems"),
     path("v1/problems/<slug:code>", problem_page, name="problem"),
     path("v1/", include("conversion.urls")),
     path("admin/", admin.site.urls),

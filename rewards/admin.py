@@ -3,12 +3,12 @@
 from django.contrib import admin
 
 from dreamland.lib.admin import ReadOnlyAdmin, amount
-from rewards.models import Allowance, Game, GameKey, Player, Win
+from rewards.models import Allowance, Game, GameKey, Player, Void, Win
 
 
 @admin.register(Game)
 class GameAdmin(ReadOnlyAdmin):
-    list_display = ["slug", "name", "created_at"]
+    list_display = ["slug", "name", "over_cap", "created_at"]
 
 
 @admin.register(GameKey)
@@ -36,8 +36,26 @@ class AllowanceAdmin(ReadOnlyAdmin):
 
 @admin.register(Win)
 class WinAdmin(ReadOnlyAdmin):
-    list_display = ["entry_id", "game", "player_id", "reference", amount("amount"), "won_at", "recorded_at"]
+    list_display = [
+        "entry_id",
+        "game",
+        "player_id",
+        "reference",
+        amount("amount"),
+        amount("forfeited"),
+        "won_at",
+        "recorded_at",
+        "key_id",
+    ]
     list_select_related = ["game"]
     ordering = ["-entry"]
     search_fields = ["=entry__id", "=player__id", "=reference"]
     search_help_text = "A whole win or player id, or a reference"
+
+
+@admin.register(Void)
+class VoidAdmin(ReadOnlyAdmin):
+    list_display = ["entry_id", "win_id", "player_id", "reason", "voided_at", "key_id", "user_id"]
+    ordering = ["-entry"]
+    search_fields = ["=win__entry__id", "=player__id"]
+    search_help_text = "A whole win or player id"

@@ -73,6 +73,50 @@ ISSUED_IS_HELD_OR_REDEEMED = Check(
     """,
 )
 
+VOIDS_ARE_REVERSALS = Check(
+    "voids-equal-reversals",
+    "a voided win has one void, which is the one reversal of its entry; and every reversal of a win is a void",
+    """
+    SELECT win.entry_id::text AS subject,
+           format('voided by %s, void %s, reversed by %s', coalesce(win.voided_by_id::text, 'none'),
+                  coalesce(void.entry_id::text, 'none'), coalesce(reversal.id::text, 'none')) AS problem
+    FROM rewards_win win
+    LEFT JOIN rewards_void void ON void.win_id = win.entry_id
+    LEFT JOIN ledger_journalentry reversal ON reversal.reverses_id = win.entry_id
+    WHERE (win.voided_by_id, void.entry_id) IS DISTINCT FROM (reversal.id, reversal.id)
+       OR (void.player_id, void.voided_at, 'void') IS DISTINCT FROM
+          (CASE WHEN void.entry_id IS NOT NULL THEN win.player_id END, reversal.posted_at,
+           coalesce(reversal.kind, 'void'))
+    UNION ALL
+    SELECT entry.id::text, 'calls itself a void and takes back no win'
+    FROM ledger_journalentry entry LEFT JOIN rewards_void void ON void.entry_id = entry.id
+    WHERE entry.kind = 'void' AND void.entry_id IS NULL
+    """,
+)
+WALLETS_ARE_PENDING_WINS = Check(
+    "wallets-equal-pending-wins",
+    "a player holds the DREAM of the wins that are neither converted nor voided, and no other",
+    """
+    SELECT player.id::text AS subject,
+           format('wallet %s, pending %s', coalesce(wallet.amount, 0), coalesce(pending.amount, 0)) AS problem
+    FROM rewards_player player
+    LEFT JOIN ledger_balance wallet ON wallet.holder = player.id AND wallet.account_id = 'player:dream'
+    LEFT JOIN (
+        SELECT player_id, sum(amount) AS amount FROM rewards_win
+        WHERE converted_by_id IS NULL AND voided_by_id IS NULL GROUP BY player_id
+    ) pending ON pending.player_id = player.id
+    WHERE coalesce(wallet.amount, 0) <> coalesce(pending.amount, 0)
+    """,
+)
+
 register_checks(
-    [ALLOWANCES_ARE_WINS, WINS_ARE_ENTRIES, WINS_LIE_IN_THEIR_DAYS, DAYS_IN_ORDER, ISSUED_IS_HELD_OR_REDEEMED]
+    [
+        ALLOWANCES_ARE_WINS,
+        WINS_ARE_ENTRIES,
+        WINS_LIE_IN_THEIR_DAYS,
+        DAYS_IN_ORDER,
+        VOIDS_ARE_REVERSALS,
+        WALLETS_ARE_PENDING_WINS,
+        ISSUED_IS_HELD_OR_REDEEMED,
+    ]
 )

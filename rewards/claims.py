@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 
 from dreamland.lib.errors import DomainError
-from dreamland.lib.fields import AMOUNT_DECIMALS
+from dreamland.lib.fields import AMOUNT_DECIMALS, AMOUNT_LIMIT
 from dreamland.lib.ids import uuid7
 from rewards.days import Day
 from rewards.errors import (
@@ -40,8 +40,8 @@ class Claim:
         return self.player_id, self.reference
 
     def same_as(self, win: WinFacts) -> bool:
-        """Whether `win` records this very content: the same values, whatever their spelling."""
-        return win.amount == self.amount and win.won_at == self.won_at
+        """Whether `win` was asked for with this very content: the same values, whatever their spelling."""
+        return win.requested == self.amount and win.won_at == self.won_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +72,25 @@ class OpenDay:
 
 @dataclass(slots=True)
 class Draft:
-    """An accepted claim on its way into the books."""
+    """An accepted claim on its way into the books, credited with `amount`."""
 
     claim: Claim
     day: OpenDay
+    amount: Decimal
     id: UUID = field(default_factory=uuid7)
     recorded_at: datetime | None = None
+
+    @property
+    def forfeited(self) -> Decimal:
+        return self.claim.amount - self.amount
 
 
 def malformed(claim: Claim) -> DomainError | None:
     """What is wrong with a claim by itself."""
     if not claim.amount.is_finite() or claim.amount <= 0:
         return InvalidAmount("a win is more than nothing")
+    if claim.amount >= AMOUNT_LIMIT:
+        return InvalidAmount(f"an amount is less than {AMOUNT_LIMIT:f}")
     exponent = claim.amount.normalize().as_tuple().exponent
     if isinstance(exponent, int) and exponent < -AMOUNT_DECIMALS:
         return InvalidAmount(f"an amount has at most {AMOUNT_DECIMALS} decimals")
@@ -123,13 +130,20 @@ def repeat(claim: Claim, draft: Draft) -> Draft | Refused:
     return Refused(ReferenceReused("this reference names another win of this player", win_id=draft.id))
 
 
-def take(claim: Claim, day: OpenDay) -> DailyCapExceeded | None:
-    """Takes the claim from what the day has left, or says what is left. Exactly the cap is allowed."""
-    if claim.amount > day.remaining:
+def take(claim: Claim, day: OpenDay, *, clips: bool) -> Decimal | DailyCapExceeded:
+    """Takes the claim from what the day has left, and says how much of it; or says what is left.
+
+    Exactly the cap is allowed. Over it the whole claim is refused, or what is left is taken where the game `clips`; of
+    a day with nothing left nothing can be, and then there is no win.
+    """
+    taken = min(claim.amount, day.remaining) if clips else claim.amount
+    if not 0 < taken <= day.remaining:
         return DailyCapExceeded(
-            "the win would exceed what the player may win on that day",
+            "nothing is left of what the player may win on that day"
+            if clips
+            else "the win would exceed what the player may win on that day",
             remaining=day.remaining,
             resets_at=day.day.ends_at,
         )
-    day.remaining -= claim.amount
-    return None
+    day.remaining -= taken
+    return taken

@@ -23,6 +23,12 @@ class PlayerClosed(DomainError):
     code: ClassVar[str] = "player-closed"
 
 
+class GameNotFound(DomainError):
+    """There is no game of that slug."""
+
+    code: ClassVar[str] = "game-not-found"
+
+
 class InvalidTimezone(DomainError):
     """The time zone is no name of the IANA database."""
 
@@ -66,7 +72,10 @@ class WonAtTooOld(DomainError):
 
 
 class DailyCapExceeded(DomainError):
-    """The whole win is refused. `remaining`: DREAM still to be won on that day; `resets_at`: when the day ends."""
+    """The whole win is refused. `remaining`: DREAM still to be won on that day; `resets_at`: when the day ends.
+
+    A game that clips meets it only where nothing remains: there is nothing to credit, and so no win.
+    """
 
     code: ClassVar[str] = "daily-cap-exceeded"
 
@@ -77,5 +86,17 @@ class ReferenceReused(DomainError):
     code: ClassVar[str] = "reference-reused"
 
 
+class InvalidReason(DomainError):
+    """A void says why, in 1 to 200 characters."""
+
+    code: ClassVar[str] = "invalid"
+
+
+class AlreadyVoided(DomainError):
+    """The win was taken back before, for another reason. `voided_at`: when."""
+
+    code: ClassVar[str] = "already-voided"
+
+
 # Another transaction was faster: trying again sees what it wrote.
-LOST_RACES = {"win_reference_once", "allowance_days_in_order", "allowance_cap"}
+LOST_RACES = {"win_reference_once", "allowance_days_in_order", "allowance_cap", "win_forfeits_only_over_cap"}

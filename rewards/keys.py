@@ -5,6 +5,7 @@ A fast hash is right here: nobody can guess 256 random bits, so there is nothing
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 from collections.abc import Iterable
@@ -14,12 +15,12 @@ from typing import ClassVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from dreamland.lib.errors import DomainError
+from dreamland.lib.errors import DomainError, named_refusals
 from dreamland.lib.fields import ClockTimestamp
 from rewards.models import Game, GameKey, Scope
 
@@ -27,12 +28,15 @@ KEY_ID_BYTES = 8
 SECRET_BYTES = 32
 LIVE_KEYS_PER_GAME = 2  # the old one and the new one, while a game's servers change over
 ROTATION_OVERLAP = timedelta(hours=24)
+LAST_USED_PRECISION = timedelta(minutes=1)
 FORM = re.compile(
     r"dl_(?P<environment>[a-z0-9-]+)"
     rf"_(?P<key_id>[0-9a-f]{{{2 * KEY_ID_BYTES}}})"
     rf"_(?P<secret>[0-9a-f]{{{2 * SECRET_BYTES}}})"
 )
 NO_SECRET = hashlib.sha256(secrets.token_bytes(SECRET_BYTES)).digest()  # compared with where there is no such key
+
+log = logging.getLogger(__name__)
 
 
 class TooManyKeys(DomainError):
@@ -65,6 +69,10 @@ class KeyExpired(DomainError):
     code: ClassVar[str] = "credential-expired"
 
 
+# The database counts too (sql/game_key.sql).
+KEY_REFUSALS: dict[str, type[DomainError]] = {"game_key_two_live": TooManyKeys}
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A new key. `plaintext` is what the game sends; it exists here and nowhere else."""
@@ -85,7 +93,7 @@ class Credential:
 
 def create_game_key(*, game_id: UUID, scopes: Iterable[str], expires_at: datetime | None = None) -> IssuedKey:
     """Issues a key for a game. Raises TooManyKeys for a third live one, also in a race, and InvalidScopes."""
-    with transaction.atomic(durable=True):
+    with transaction.atomic(durable=True), named_refusals(KEY_REFUSALS):
         Game.objects.select_for_update(no_key=True).get(id=game_id)
         return _issue(game_id, scopes, expires_at)
 
@@ -122,6 +130,40 @@ def _lock_with_game(key_id: str) -> GameKey:
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """A key as those see it who look after it. Nothing of the secret."""
+
+    key_id: str
+    game: str
+    scopes: tuple[str, ...]
+    state: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+def list_game_keys(*, slug: str | None = None, now: datetime) -> tuple[KeyFacts, ...]:
+    """The keys of one game or of all, newest first, with what they are at `now`: live, expired or revoked."""
+    keys = GameKey.objects.select_related("game").order_by("game__slug", "-created_at")
+    if slug is not None:
+        keys = keys.filter(game__slug=slug)
+    return tuple(
+        KeyFacts(
+            key.id,
+            key.game.slug,
+            tuple(key.scopes),
+            "revoked" if key.revoked_at else "expired" if key.expires_at and key.expires_at <= now else "live",
+            key.created_at,
+            key.expires_at,
+            key.revoked_at,
+            key.last_used_at,
+        )
+        for key in keys
+    )
+
+
 def _live() -> Q:
     """Keys that open something now, by the database's clock: the transaction's start may be before a lock wait."""
     return Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=ClockTimestamp()))
@@ -143,6 +185,8 @@ def _issue(game_id: UUID, scopes: Iterable[str], expires_at: datetime | None) ->
 def verify_game_key(presented: str) -> Credential:
     """The credential behind a presented key. One indexed query, and as much work where there is no such key.
 
+    Nothing is cached, so a revocation holds from the next call on: the query is 0.04 ms of a call of 1 ms.
+
     Raises InvalidKey, and KeyExpired only to who knows the secret.
     """
     parts = FORM.fullmatch(presented)
@@ -150,18 +194,44 @@ def verify_game_key(presented: str) -> Credential:
         raise InvalidKey("this is no key of this environment")
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT game_id, secret_sha256, scopes, expires_at, revoked_at FROM rewards_gamekey WHERE id = %s",
+            "SELECT game_id, secret_sha256, scopes, expires_at, revoked_at, last_used_at"
+            " FROM rewards_gamekey WHERE id = %s",
             [parts["key_id"]],
         )
-        game_id, stored, scopes, expires_at, revoked_at = cursor.fetchone() or (None, NO_SECRET, (), None, None)
+        row = cursor.fetchone() or (None, NO_SECRET, (), None, None, None)
+    game_id, stored, scopes, expires_at, revoked_at, last_used_at = row
     proven = hmac.compare_digest(_digest(parts["secret"]), bytes(stored))
     if not proven or game_id is None:
         raise InvalidKey("the key is not valid")
     if revoked_at is not None:
         raise KeyExpired("the key was revoked")
-    if expires_at is not None and expires_at <= timezone.now():
+    now = timezone.now()
+    if expires_at is not None and expires_at <= now:
         raise KeyExpired("the key has expired")
+    if last_used_at is None or last_used_at <= now - LAST_USED_PRECISION:
+        _note_use(parts["key_id"], now)
     return Credential(parts["key_id"], game_id, frozenset(scopes))
+
+
+# Not worth a flush to disk: a crash may forget it.
+NOTE_USE = """
+WITH quiet AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS setting),
+     key AS MATERIALIZED (SELECT id FROM rewards_gamekey WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE rewards_gamekey SET last_used_at = %s FROM quiet, key WHERE rewards_gamekey.id = key.id AND quiet.setting = 'off'
+"""
+
+
+def _note_use(key_id: str, now: datetime) -> None:
+    """Writes down that the key is in use: a statement of its own, before the call's transaction, about once a minute.
+
+    It waits for nobody (a row that somebody holds is skipped) and breaks nothing: a standby that only reads still
+    answers reads.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(NOTE_USE, [key_id, now])
+    except DatabaseError as error:
+        log.warning("the last use of key %s is not written down: %s", key_id, error)
 
 
 def _digest(secret: str) -> bytes:

@@ -6,13 +6,31 @@ Triggers and foreign keys that hold at once stand in sql/. Wins are written by `
 import uuid
 from decimal import Decimal
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
+from django.db.models.functions import Length
+from django.db.models.lookups import LessThanOrEqual
 
-from dreamland.lib.fields import AmountField, ClockTimestamp, Uuid7, amount_constraints
+from dreamland.lib.fields import (
+    AMOUNT_DECIMALS,
+    AMOUNT_LIMIT,
+    AmountField,
+    ClockTimestamp,
+    Uuid7,
+    amount_constraints,
+)
 
 REFERENCE_MAX_LENGTH = 200
+REASON_MAX_LENGTH = 200
+
+
+class OverCap(models.TextChoices):
+    """What becomes of a win that exceeds what is left of the player's day."""
+
+    REJECT = "reject", "The whole win is refused"
+    CLIP = "clip", "What is left is credited, the rest is forfeited"
 
 
 class Game(models.Model):
@@ -21,10 +39,18 @@ class Game(models.Model):
     id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
     slug = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=200)
+    over_cap = models.TextField(
+        choices=OverCap,
+        db_default=OverCap.REJECT,
+        help_text="What becomes of a win over the cap; from the next win on.",
+    )
     created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
 
     class Meta:
         ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(condition=Q(over_cap__in=["reject", "clip"]), name="game_over_cap_known"),
+        ]
 
     def __str__(self) -> str:
         return self.slug
@@ -49,6 +75,7 @@ class GameKey(models.Model):
     created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
 
     class Meta:
         ordering = ["-created_at"]
@@ -118,7 +145,8 @@ class Allowance(models.Model):
 class Win(models.Model):
     """A player won an amount of DREAM in a game at a time: the fact behind one journal entry.
 
-    After it is written only two things happen to it, each once: it is converted, and it is voided.
+    `amount` is what was credited; what was asked for is `amount + forfeited`, so that it cannot be less. After it is
+    written only two things happen to it, each once: it is converted, and it is voided.
     """
 
     entry = models.OneToOneField(
@@ -128,8 +156,18 @@ class Win(models.Model):
     game = models.ForeignKey(Game, models.PROTECT, related_name="wins", db_index=False, db_constraint=False)
     reference = models.CharField(max_length=REFERENCE_MAX_LENGTH)
     amount = AmountField()
+    forfeited = AmountField(db_default=Decimal(0), help_text="What the day had no room for, where the game clips.")
     won_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
+    key = models.ForeignKey(
+        GameKey,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        help_text="The key that reported it. Empty where none was needed.",
+    )
     allowance = models.ForeignKey(Allowance, models.PROTECT, related_name="wins", db_index=False, db_constraint=False)
     converted_by = models.ForeignKey(
         "ledger.JournalEntry", models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
@@ -147,11 +185,62 @@ class Win(models.Model):
                 condition=Q(converted_by__isnull=True, voided_by__isnull=True),
                 name="win_pending",
             ),
+            # What a leaked key reported. Entries of one key grow at the end of its part: it costs next to nothing.
+            models.Index(fields=["key", "entry"], condition=Q(key__isnull=False), name="win_by_key"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["player", "game", "reference"], name="win_reference_once"),
             *amount_constraints("win", "amount"),
+            models.CheckConstraint(
+                condition=Q(forfeited__gte=0, forfeited__lt=AMOUNT_LIMIT), name="win_forfeited_bounds"
+            ),
+            models.CheckConstraint(
+                condition=Q(forfeited=Func(F("forfeited"), AMOUNT_DECIMALS, function="round")),
+                name="win_forfeited_precision",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.reference}: {self.amount} DREAM"
+
+
+class Void(models.Model):
+    """A win was taken back, once and for good: why, when and by whom. The fact behind the reversal of its entry.
+
+    Asked for by a game (`key`), by one of the staff (`user`), or at the shell (neither). Writing it marks the win
+    (sql/void.sql).
+    """
+
+    entry = models.OneToOneField(
+        "ledger.JournalEntry", models.PROTECT, primary_key=True, related_name="void", db_constraint=False
+    )
+    win = models.OneToOneField(Win, models.PROTECT, related_name="void", db_constraint=False)
+    player = models.ForeignKey(Player, models.PROTECT, related_name="voids", db_index=False, db_constraint=False)
+    reason = models.TextField()
+    voided_at = models.DateTimeField()
+    key = models.ForeignKey(
+        GameKey, models.PROTECT, null=True, blank=True, related_name="+", db_index=False, db_constraint=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+
+    class Meta:
+        constraints = [
+            # What the win's own foreign key refers to: a win is voided by a void of that very win.
+            models.UniqueConstraint(fields=["win", "entry"], name="void_of_win"),
+            models.CheckConstraint(condition=Q(reason__regex=r"\S"), name="void_reason_said"),
+            models.CheckConstraint(
+                condition=LessThanOrEqual(Length("reason"), REASON_MAX_LENGTH), name="void_reason_length"
+            ),
+            models.CheckConstraint(condition=Q(key__isnull=True) | Q(user__isnull=True), name="void_by_one_at_most"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.win_id}: {self.reason}"

@@ -25,28 +25,37 @@ from rewards.claims import (
     take,
     unacceptable,
 )
-from rewards.errors import LOST_RACES
-from rewards.models import Game
+from rewards.errors import LOST_RACES, DailyCapExceeded
+from rewards.models import Game, OverCap
 from rewards.selectors import PlayerDays, WinFacts, players_with_days, wins_by_reference
 
 
-def record_wins(*, game_id: UUID, claims: Sequence[Claim], now: datetime) -> tuple[Recorded | Refused, ...]:
+def record_wins(
+    *, game_id: UUID, claims: Sequence[Claim], now: datetime, key_id: str | None = None
+) -> tuple[Recorded | Refused, ...]:
     """Records what a game says its players won; one outcome for each claim, in order.
 
     Each claim stands for itself: a refused one leaves the others be. A reference that this game already used for this
     player replays its win, or is refused if the content differs, also inside one call. `now` decides what is too late
-    or too early. All accepted wins commit together; where none is accepted, nothing is written.
+    or too early. All accepted wins commit together; where none is accepted, nothing is written. `key_id` names the
+    game's key that reported them, for the day when it leaks.
+
+    A win over the cap is refused whole, or credited with what the day has left where the game clips (Game.over_cap).
+    In a replay it is the requested amount that must be the same.
 
     Raises Unavailable where every attempt lost a race (nothing was written), Game.DoesNotExist for an unknown game.
     """
     if len(claims) > settings.WINS_PER_BATCH:
         raise AssertionError(f"at most {settings.WINS_PER_BATCH} wins go together")
-    game = Game.objects.get(pk=game_id)
-    return try_again(lambda: _record(game, claims, now), lost_races=LOST_RACES)
+    return try_again(lambda: _record(game_id, key_id, claims, now), lost_races=LOST_RACES)
 
 
 @transaction.atomic(durable=True)
-def _record(game: Game, claims: Sequence[Claim], now: datetime) -> tuple[Recorded | Refused, ...]:
+def _record(
+    game_id: UUID, key_id: str | None, claims: Sequence[Claim], now: datetime
+) -> tuple[Recorded | Refused, ...]:
+    game = Game.objects.get(pk=game_id)
+    clips = game.over_cap == OverCap.CLIP
     sound = [claim for claim in claims if malformed(claim) is None]
     players = players_with_days({claim.player_id for claim in sound}, now=now)
     known = wins_by_reference(game.id, {claim.key for claim in sound})
@@ -70,15 +79,32 @@ def _record(game: Game, claims: Sequence[Claim], now: datetime) -> tuple[Recorde
         if error := unacceptable(claim, players.get(claim.player_id), now=now):
             return Refused(error)
         day = days[claim.player_id, claim.won_at]
-        if error := take(claim, day):
-            return Refused(error)
-        return drafts.setdefault(claim.key, Draft(claim, day))
+        taken = take(claim, day, clips=clips)
+        if isinstance(taken, DailyCapExceeded):
+            return Refused(taken)
+        return drafts.setdefault(claim.key, Draft(claim, day, taken))
 
     outcomes = [decide(claim) for claim in claims]
+    _look_again(game, claims, outcomes)
     if drafts:
         _open(draft.day for draft in drafts.values())
-        _write(game, list(drafts.values()))
+        _write(game, key_id, list(drafts.values()))
     return tuple(_finished(outcomes, game))
+
+
+def _look_again(game: Game, claims: Sequence[Claim], outcomes: Sequence[Draft | Recorded | Refused]) -> None:
+    """Raises LostRace where a claim found its day full because the same claim filled it while this one waited.
+
+    What is known was read before the day was locked. A refusal is definitive, so it must not be told of a win that the
+    call before, which a game gave up on, has just recorded. This statement sees what committed before the lock.
+    """
+    full = {
+        claim.key
+        for claim, outcome in zip(claims, outcomes, strict=True)
+        if isinstance(outcome, Refused) and isinstance(outcome.error, DailyCapExceeded)
+    }
+    if full and wins_by_reference(game.id, full):
+        raise LostRace
 
 
 def _days_of(claims: Iterable[Claim], players: dict[UUID, PlayerDays]) -> dict[tuple[UUID, datetime], OpenDay]:
@@ -155,22 +181,24 @@ def _open(days: Iterable[OpenDay]) -> None:
 
 
 WRITE = """
-INSERT INTO rewards_win (entry_id, player_id, game_id, reference, amount, won_at, recorded_at, allowance_id)
-SELECT entry_id, player_id, %s::uuid, reference, amount, won_at, recorded_at, allowance_id
-FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::numeric[], %s::timestamptz[], %s::timestamptz[], %s::uuid[])
-    AS win (entry_id, player_id, reference, amount, won_at, recorded_at, allowance_id)
+INSERT INTO rewards_win
+    (entry_id, player_id, game_id, key_id, reference, amount, forfeited, won_at, recorded_at, allowance_id)
+SELECT entry_id, player_id, %s::uuid, %s::text, reference, amount, forfeited, won_at, recorded_at, allowance_id
+FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::numeric[], %s::numeric[], %s::timestamptz[], %s::timestamptz[],
+            %s::uuid[])
+    AS win (entry_id, player_id, reference, amount, forfeited, won_at, recorded_at, allowance_id)
 ORDER BY player_id, entry_id
 """
 
 
-def _write(game: Game, drafts: Sequence[Draft]) -> None:
+def _write(game: Game, key_id: str | None, drafts: Sequence[Draft]) -> None:
     """Posts the entries and writes the wins beside them; the trigger counts them in their days."""
     receipts = book.post(
         book.Entry(
             id=draft.id,
             holder=draft.claim.player_id,
             kind="win",
-            postings=(book.Posting("dream:issued", "player:dream", draft.claim.amount),),
+            postings=(book.Posting("dream:issued", "player:dream", draft.amount),),
         )
         for draft in drafts
     )
@@ -181,10 +209,12 @@ def _write(game: Game, drafts: Sequence[Draft]) -> None:
             WRITE,
             [
                 game.id,
+                key_id,
                 [draft.id for draft in drafts],
                 [draft.claim.player_id for draft in drafts],
                 [draft.claim.reference for draft in drafts],
-                [draft.claim.amount for draft in drafts],
+                [draft.amount for draft in drafts],
+                [draft.forfeited for draft in drafts],
                 [draft.claim.won_at for draft in drafts],
                 [draft.recorded_at for draft in drafts],
                 [draft.day.allowance_id for draft in drafts],
@@ -211,8 +241,10 @@ def _facts(draft: Draft, game: Game) -> WinFacts:
         reference=claim.reference,
         player_id=claim.player_id,
         game=game.slug,
-        amount=claim.amount,
+        amount=draft.amount,
         won_at=claim.won_at,
         recorded_at=draft.recorded_at,
         day=draft.day.day.date,
+        forfeited=draft.forfeited,
+        clips=game.over_cap == OverCap.CLIP,
     )

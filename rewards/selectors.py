@@ -1,9 +1,10 @@
 """Reading players, days and wins. Nothing here writes."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -25,8 +26,20 @@ class PlayerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class VoidFacts:
+    """Why and when a win was taken back."""
+
+    reason: str
+    voided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class WinFacts:
-    """A win as callers see one. `day` is the player's local day that it counts for; `amount` is in DREAM."""
+    """A win as callers see one. `day` is the player's local day that it counts for; amounts are in DREAM.
+
+    `amount` was credited and `forfeited` was not, since the day had no room for it; `clips` tells whether the win's
+    game takes wins over the cap that way.
+    """
 
     id: UUID
     reference: str
@@ -38,6 +51,13 @@ class WinFacts:
     day: date
     converted_by: UUID | None = None
     voided_by: UUID | None = None
+    forfeited: Decimal = Decimal(0)
+    clips: bool = False
+    void: VoidFacts | None = None
+
+    @property
+    def requested(self) -> Decimal:
+        return self.amount + self.forfeited
 
     @property
     def state(self) -> str:
@@ -48,7 +68,10 @@ class WinFacts:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A player's day and wallet in one snapshot. Tokens in DREAM, the balance in USD at 8 decimals."""
+    """A player's day and wallet in one snapshot. Tokens in DREAM, balances in USD at 8 decimals.
+
+    `usd_owed` is what the player owes us after voids; it is paid from the next conversions.
+    """
 
     day: date
     timezone: str
@@ -56,6 +79,7 @@ class Stats:
     cap: Decimal
     tokens_won_today: Decimal
     usd_balance: Decimal
+    usd_owed: Decimal
     as_of: datetime
 
     @property
@@ -75,21 +99,45 @@ def get_player(player_id: UUID) -> PlayerFacts:
 
 WINS = """
 SELECT win.entry_id, win.reference, win.player_id, game.slug, win.amount, win.won_at, win.recorded_at, day.day,
-       win.converted_by_id, win.voided_by_id
+       win.converted_by_id, win.voided_by_id, win.forfeited, game.over_cap = 'clip', void.reason, void.voided_at
 FROM rewards_win win
 JOIN rewards_allowance day ON day.id = win.allowance_id AND day.player_id = win.player_id
 JOIN rewards_game game ON game.id = win.game_id
+LEFT JOIN rewards_void void ON void.entry_id = win.voided_by_id AND void.player_id = win.player_id
 """
 
 
-def get_win(win_id: UUID, *, game_id: UUID) -> WinFacts:
-    """A win of that game. Raises WinNotFound, also for another game's win."""
+def _win(row: Sequence[Any]) -> WinFacts:
+    *facts, reason, voided_at = row
+    win = WinFacts(*facts)
+    return win if reason is None else replace(win, void=VoidFacts(reason, voided_at))
+
+
+def get_win(win_id: UUID, *, game_id: UUID | None = None) -> WinFacts:
+    """A win of that game, or of any. Raises WinNotFound, also for another game's win."""
     with connection.cursor() as cursor:
-        cursor.execute(WINS + "WHERE win.entry_id = %s AND win.game_id = %s", [win_id, game_id])
+        cursor.execute(
+            WINS + "WHERE win.entry_id = %s AND (%s::uuid IS NULL OR win.game_id = %s::uuid)",
+            [win_id, game_id, game_id],
+        )
         row = cursor.fetchone()
     if row is None:
         raise WinNotFound("there is no such win")
-    return WinFacts(*row)
+    return _win(row)
+
+
+def wins_by_id(win_ids: Iterable[UUID], *, game_id: UUID | None = None) -> dict[UUID, WinFacts]:
+    """Those of the wins that exist, of one game or of any, by player and id. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            WINS
+            + """
+            WHERE win.entry_id = ANY(%s::uuid[]) AND (%s::uuid IS NULL OR win.game_id = %s::uuid)
+            ORDER BY win.player_id, win.entry_id
+            """,
+            [list(win_ids), game_id, game_id],
+        )
+        return {row[0]: _win(row) for row in cursor.fetchall()}
 
 
 def wins_of_day(player_id: UUID, day: date, *, after: UUID | None = None, limit: int) -> tuple[WinFacts, ...]:
@@ -106,7 +154,7 @@ def wins_of_day(player_id: UUID, day: date, *, after: UUID | None = None, limit:
             """,
             [player_id, player_id, day, after, after, limit],
         )
-        return tuple(WinFacts(*row) for row in cursor.fetchall())
+        return tuple(_win(row) for row in cursor.fetchall())
 
 
 def wins_by_reference(game_id: UUID, wanted: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], WinFacts]:
@@ -122,7 +170,7 @@ def wins_by_reference(game_id: UUID, wanted: Iterable[tuple[UUID, str]]) -> dict
             """,
             [[player for player, _ in pairs], [reference for _, reference in pairs], game_id],
         )
-        return {(row[2], row[1]): WinFacts(*row) for row in cursor.fetchall()}
+        return {(row[2], row[1]): _win(row) for row in cursor.fetchall()}
 
 
 PLAYERS_WITH_DAYS = """
@@ -190,5 +238,6 @@ def stats(player_id: UUID, *, now: datetime) -> Stats:
                 "SELECT cap, won FROM rewards_allowance WHERE player_id = %s AND day = %s", [player_id, today.date]
             )
             cap, won = cursor.fetchone() or (settings.DAILY_CAP, Decimal(0))
-        usd = book.balances([player_id])[player_id]["player:usd"]
-    return Stats(today.date, player.timezone, today.ends_at, cap, won, usd, now)
+        wallet = book.balances([player_id])[player_id]
+    usd, owed = wallet["player:usd"], wallet["player:usd-owed"]
+    return Stats(today.date, player.timezone, today.ends_at, cap, won, usd, owed, now)

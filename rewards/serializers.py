@@ -10,12 +10,13 @@ from dreamland.lib.api.fields import (
     DayField,
     EachByItself,
     InstantField,
+    ProblemField,
     StrictSerializer,
     StrictUUIDField,
     TextField,
 )
 from dreamland.lib.api.pages import PageQuery
-from rewards.models import REFERENCE_MAX_LENGTH, Player
+from rewards.models import REASON_MAX_LENGTH, REFERENCE_MAX_LENGTH, Player
 from rewards.selectors import WinFacts
 
 TIMEZONE_MAX_LENGTH = 64
@@ -52,7 +53,7 @@ class BatchIn(StrictSerializer):
 
 
 class ConversionOut(serializers.Serializer[Any]):
-    """What a win became, from the `conversions` of the context by the win's id: conversions are not known down here."""
+    """What a win became."""
 
     hour = InstantField()
     rate = AmountField()
@@ -60,6 +61,7 @@ class ConversionOut(serializers.Serializer[Any]):
     converted_at = InstantField()
 
     def get_attribute(self, instance: WinFacts) -> Any:
+        """From the `conversions` of the context, by the win's id: conversions are not known down here."""
         return self.context.get("conversions", {}).get(instance.id)
 
 
@@ -70,20 +72,52 @@ class VoidOut(serializers.Serializer[Any]):
     voided_at = InstantField()
 
 
+class VoidIn(StrictSerializer):
+    """Why a win is taken back."""
+
+    reason = TextField(max_length=REASON_MAX_LENGTH)
+
+
 class WinOut(serializers.Serializer[Any]):
-    """A win. `conversion` and `void` are null until there is one."""
+    """A win. `conversion` and `void` are null until there is one.
+
+    `amount` was credited. Where the game clips, `requested` is what it asked for and `forfeited` what the day had no
+    room for.
+    """
 
     id = serializers.UUIDField()
     reference = serializers.CharField()
     player_id = serializers.UUIDField()
     game = serializers.CharField()
     amount = AmountField()
+    requested = AmountField(required=False)
+    forfeited = AmountField(required=False)
     won_at = InstantField()
     recorded_at = InstantField()
     day = DayField()
     state = serializers.ChoiceField(choices=["pending", "converted", "voided"])
     conversion = ConversionOut(read_only=True, allow_null=True)
-    void = VoidOut(read_only=True, allow_null=True, default=None)
+    void = VoidOut(read_only=True, allow_null=True)
+
+    def to_representation(self, instance: WinFacts) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        if not instance.clips and not instance.forfeited:
+            del shown["requested"], shown["forfeited"]
+        return shown
+
+
+class ResultOut(serializers.Serializer[Any]):
+    """What one win of a batch got: what it would have got alone. `win` for 200 and 201, else `problem`."""
+
+    status = serializers.IntegerField(min_value=200, max_value=599)
+    win = WinOut(required=False)
+    problem = ProblemField(required=False)
+
+
+class BatchOut(serializers.Serializer[Any]):
+    """A result for each win, in order."""
+
+    results = ResultOut(many=True)
 
 
 class WinsQuery(PageQuery):
@@ -102,4 +136,5 @@ class StatsOut(serializers.Serializer[Any]):
     tokens_won_today = AmountField()
     tokens_remaining_today = AmountField()
     usd_balance = AmountField()
+    usd_owed = AmountField()
     as_of = InstantField()

@@ -8,12 +8,21 @@ from django.db import connection, transaction
 from dreamland.lib.errors import DomainError, named_refusals
 from rewards.claims import Claim, Recorded, Refused
 from rewards.days import zone
-from rewards.errors import InvalidPlayer, PlayerClosed
-from rewards.models import Game, Player
+from rewards.errors import GameNotFound, InvalidPlayer, PlayerClosed
+from rewards.models import Game, OverCap, Player
 from rewards.recording import record_wins
 from rewards.selectors import PlayerFacts
 
-__all__ = ["Claim", "Recorded", "Refused", "Registration", "create_game", "record_wins", "register_player"]
+__all__ = [
+    "Claim",
+    "Recorded",
+    "Refused",
+    "Registration",
+    "create_game",
+    "record_wins",
+    "register_player",
+    "set_game_policy",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,17 @@ def register_player(*, player_id: UUID, timezone: str) -> Registration:
     return Registration(player, created)
 
 
-def create_game(*, slug: str, name: str) -> Game:
-    """The game of that slug, made with `name` where there is none yet."""
-    game, _ = Game.objects.get_or_create(slug=slug, defaults={"name": name})
+def create_game(*, slug: str, name: str, over_cap: OverCap = OverCap.REJECT) -> Game:
+    """The game of that slug, made with `name` and `over_cap` where there is none yet."""
+    game, _ = Game.objects.get_or_create(slug=slug, defaults={"name": name, "over_cap": over_cap})
     return game
+
+
+def set_game_policy(*, slug: str, over_cap: OverCap) -> Game:
+    """Says what becomes of this game's wins over the cap, from the next one on; wins that stand stay as they are.
+
+    Raises GameNotFound.
+    """
+    if not Game.objects.filter(slug=slug).update(over_cap=over_cap):
+        raise GameNotFound(f"there is no game {slug!r}")
+    return Game.objects.get(slug=slug)

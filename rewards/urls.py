@@ -14,4 +14,5 @@ def addresses(players: type[PlayerViewSet], wins: type[WinViewSet]) -> list[URLP
         path("wins", wins.as_view({"post": "create"}), name="wins"),
         path("wins/batch", wins.as_view({"post": "batch"}), name="wins-batch"),
         path("wins/<uuid:win_id>", wins.as_view({"get": "retrieve"}), name="win"),
+        path("wins/<uuid:win_id>/void", wins.as_view({"post": "void"}), name="win-void"),
     ]

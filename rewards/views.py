@@ -1,6 +1,6 @@
 """Players and wins over HTTP: validate, call, serialize."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date
 from typing import Any, ClassVar
 from uuid import UUID
@@ -13,17 +13,25 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from dreamland.lib.api.conditional import own_data
+from dreamland.lib.api.describe import Described, page_of
 from dreamland.lib.api.errors import InvalidCursor
 from dreamland.lib.api.pages import page, read_cursor, write_cursor
 from dreamland.lib.api.problems import Problem, domain_problem, validation_problem
-from dreamland.lib.api.views import ApiViewSet, own_data, read_body
+from dreamland.lib.api.views import ApiViewSet, read_body
 from dreamland.lib.logs import note
 from rewards import selectors, services
-from rewards.auth import calling_game
+from rewards.auth import calling_game, calling_key, visible_game
 from rewards.models import Scope
 from rewards.selectors import WinFacts
-from rewards.serializers import BatchIn, PlayerIn, PlayerOut, StatsOut, WinIn, WinOut, WinsQuery
+from rewards.serializers import BatchIn, BatchOut, PlayerIn, PlayerOut, StatsOut, VoidIn, WinIn, WinOut, WinsQuery
 from rewards.services import Claim, Recorded, Refused
+from rewards.voiding import Author, Shares, TakenBack, void_win
+
+RECORDING_PROBLEMS = [
+    *("invalid-amount", "invalid-time", "won-at-in-future", "won-at-too-old", "daily-cap-exceeded"),
+    *("player-not-found", "player-suspended", "player-closed", "reference-reused"),
+]
 
 
 class WinsApiViewSet(ApiViewSet):
@@ -53,8 +61,22 @@ class PlayerViewSet(WinsApiViewSet):
         "stats": Scope.PLAYERS_READ,
         "wins": Scope.WINS_READ,
     }
+    open_to_players: ClassVar[Set[str]] = {"retrieve", "stats", "wins"}
+    staff_permissions: ClassVar[Mapping[str, str]] = {
+        "retrieve": "rewards.view_player",
+        "stats": "rewards.view_player",
+        "wins": "rewards.view_win",
+    }
     query_serializers: ClassVar[Mapping[str, type[Serializer[Any]]]] = {"wins": WinsQuery}
 
+    @Described(
+        "registerPlayer",
+        body=PlayerIn,
+        answers={200: PlayerOut, 201: PlayerOut},
+        headers={201: ["Location"]},
+        problems=["player-closed"],
+        links={name: {"player_id": "$response.body#/id"} for name in ("getPlayer", "getStats", "listWins")},
+    )
     def register(self, request: Request, player_id: UUID) -> Response:
         """PUT /v1/players/{player_id}: registers the player or changes the time zone; 201 where new."""
         given = read_body(request, PlayerIn)
@@ -64,14 +86,22 @@ class PlayerViewSet(WinsApiViewSet):
             return Response(body)
         return Response(body, status.HTTP_201_CREATED, headers={"Location": reverse("player", args=[player_id])})
 
+    @Described("getPlayer", answers={200: PlayerOut}, problems=["player-not-found"])
     def retrieve(self, _request: Request, player_id: UUID) -> Response:
-        """GET /v1/players/{player_id}."""
+        """GET /v1/players/{player_id}: the player."""
         return own_data(Response(PlayerOut(selectors.get_player(player_id)).data))
 
+    @Described("getStats", answers={200: StatsOut}, problems=["player-not-found"])
     def stats(self, _request: Request, player_id: UUID) -> Response:
-        """GET /v1/players/{player_id}/stats."""
-        return own_data(Response(StatsOut(selectors.stats(player_id, now=self.now)).data))
+        """GET /v1/players/{player_id}/stats: the tokens of the player's day, and the wallet, as one snapshot."""
+        return own_data(Response(StatsOut(selectors.stats(player_id, now=self.now)).data), volatile={"as_of"})
 
+    @Described(
+        "listWins",
+        answers={200: page_of(WinOut)},
+        headers={200: ["Link"]},
+        problems=["player-not-found", "invalid-time"],
+    )
     def wins(self, request: Request, player_id: UUID) -> Response:
         """GET /v1/players/{player_id}/wins?day=today: the DREAM history of one of the player's days.
 
@@ -106,18 +136,28 @@ class WinViewSet(WinsApiViewSet):
     required_scopes: ClassVar[Mapping[str, str]] = {
         "create": Scope.WINS_WRITE,
         "batch": Scope.WINS_WRITE,
+        "void": Scope.WINS_WRITE,
         "retrieve": Scope.WINS_READ,
     }
+    staff_permissions: ClassVar[Mapping[str, str]] = {"retrieve": "rewards.view_win"}
 
     @property
     def body_limit_bytes(self) -> int:
         return int(settings.API_MAX_BATCH_BODY_BYTES) if self.action == "batch" else super().body_limit_bytes
 
+    @Described(
+        "recordWin",
+        body=WinIn,
+        answers={200: WinOut, 201: WinOut},
+        headers={200: ["Idempotent-Replayed"], 201: ["Location"]},
+        problems=RECORDING_PROBLEMS,
+        links={name: {"win_id": "$response.body#/id"} for name in ("getWin", "voidWin")},
+    )
     def create(self, request: Request) -> Response:
         """POST /v1/wins: 201 where new, 200 and `Idempotent-Replayed: true` where it stands already."""
         claim = Claim(**read_body(request, WinIn))
         note(player_id=claim.player_id)
-        (outcome,) = services.record_wins(game_id=calling_game(request), claims=[claim], now=self.now)
+        (outcome,) = self.record(request, [claim])
         if isinstance(outcome, Refused):
             raise outcome.error
         (body,) = self.rendered([outcome.win])
@@ -125,11 +165,12 @@ class WinViewSet(WinsApiViewSet):
             return Response(body, headers={"Idempotent-Replayed": "true"})
         return Response(body, status.HTTP_201_CREATED, headers={"Location": reverse("win", args=[outcome.win.id])})
 
+    @Described("recordWins", body=BatchIn, answers={200: BatchOut})
     def batch(self, request: Request) -> Response:
         """POST /v1/wins/batch: a result for each win, in order, under one 200. What is malformed spoils only itself."""
         given: list[dict[str, Any] | ValidationError] = read_body(request, BatchIn)["wins"]
         claims = [Claim(**item) for item in given if not isinstance(item, ValidationError)]
-        recorded = services.record_wins(game_id=calling_game(request), claims=claims, now=self.now)
+        recorded = self.record(request, claims)
         shape = self.win_shape(outcome.win for outcome in recorded if isinstance(outcome, Recorded))
         outcomes = iter(recorded)
         return Response(
@@ -143,9 +184,40 @@ class WinViewSet(WinsApiViewSet):
             }
         )
 
+    def record(self, request: Request, claims: Sequence[Claim]) -> tuple[Recorded | Refused, ...]:
+        """Records what the calling game claims, under the name of its key."""
+        return services.record_wins(
+            game_id=calling_game(request), key_id=calling_key(request), claims=claims, now=self.now
+        )
+
+    @Described(
+        "voidWin",
+        body=VoidIn,
+        answers={200: WinOut},
+        headers={200: ["Idempotent-Replayed"]},
+        problems=["win-not-found", "already-voided"],
+    )
+    def void(self, request: Request, win_id: UUID) -> Response:
+        """POST /v1/wins/{win_id}/void: takes a win of the calling game back; again, with the same reason, a replay."""
+        reason = read_body(request, VoidIn)["reason"]
+        voided = void_win(
+            win_id=win_id,
+            reason=reason,
+            author=Author(key_id=calling_key(request)),
+            take_back=self.take_back,
+            game_id=calling_game(request),
+        )
+        (body,) = self.rendered([voided.win])
+        return Response(body, headers={"Idempotent-Replayed": "true"} if voided.replayed else None)
+
+    def take_back(self, _wins: Sequence[WinFacts], _shares: Shares) -> TakenBack:
+        """What takes back that these wins were converted. Conversions stand above this app, which has none."""
+        raise AssertionError("who knows conversions serves this call")
+
+    @Described("getWin", answers={200: WinOut}, problems=["win-not-found"])
     def retrieve(self, request: Request, win_id: UUID) -> Response:
         """GET /v1/wins/{win_id}: a win of the calling game."""
-        (body,) = self.rendered([selectors.get_win(win_id, game_id=calling_game(request))])
+        (body,) = self.rendered([selectors.get_win(win_id, game_id=visible_game(request))])
         return own_data(Response(body))
 
 

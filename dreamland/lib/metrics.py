@@ -24,9 +24,10 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dreamland.lib.api import limits
 from dreamland.lib.api.handlers import method_not_allowed
 from dreamland.lib.api.problems import problem, problem_response
 
@@ -114,8 +115,21 @@ def _within_limits(reading: Reading) -> list[Metric]:
         return list(reading())
 
 
+class LimitStore(Collector):
+    """How often a call passed uncounted by the rate limits because their store was away."""
+
+    def collect(self) -> Iterable[Metric]:
+        """One counter."""
+        yield CounterMetricFamily(
+            "dreamland_rate_limit_store_unavailable",
+            "Calls that passed uncounted because the store of the rate limits was away.",
+            value=limits.unavailable.total,
+        )
+
+
 FIGURES = DatabaseFigures()
 REGISTRY.register(FIGURES)
+REGISTRY.register(LimitStore())
 
 
 def gauge(

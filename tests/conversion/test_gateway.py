@@ -30,6 +30,16 @@ def test_the_api_is_asked_for_the_pair_the_hour_and_with_the_token(rate_api: Rat
     assert request.headers["Authorization"] == "Bearer a-token"
 
 
+def test_an_api_without_a_token_is_asked_without_one(rate_api: RateApi, settings: Settings) -> None:
+    """A header of "Bearer " and nothing behind it is refused by the client itself, and looked like a dead network."""
+    settings.RATE_HTTP_TOKEN = ""
+    rate_api.server.expect_request("/open").respond_with_data(quoted("0.15", "2026-11-10T10:00:00Z"))
+    settings.RATE_HTTP_URL = rate_api.server.url_for("/open")
+    assert HttpProvider().fetch(HOUR).price == Decimal("0.15")
+    [(request, _)] = rate_api.server.log
+    assert "Authorization" not in request.headers
+
+
 def test_a_server_that_stumbles_is_asked_again(rate_api: RateApi) -> None:
     answers = iter([Response(status=500), Response(status=429), Response(quoted("0.15", "2026-11-10T10:00:00Z"))])
     rate_api.says(HOUR, lambda _: next(answers))

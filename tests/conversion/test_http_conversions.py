@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from conversion.services import convert_due_hours
 from tests.conversion.helpers import HOUR, win
 from tests.factories import a_game, a_player
-from tests.rewards.test_http_auth import a_client, problem_of
+from tests.http import a_client, problem_of
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +43,7 @@ def test_yesterdays_tokens_are_in_the_history_and_todays_are_not(time_machine: A
         ("2026-11-10", "2026-11-10T10:00:00Z", "2", "0.15", "0.3"),
     ]
     for line in body["items"]:
-        assert line.keys() == {"id", "day", "hour", "tokens", "rate", "usd", "converted_at"}
+        assert line.keys() == {"id", "kind", "day", "hour", "tokens", "rate", "usd", "owed", "converted_at"}
         assert datetime.fromisoformat(line["converted_at"]).tzinfo == UTC
 
 
@@ -126,6 +126,7 @@ def test_a_page_of_converted_wins_costs_as_many_queries_as_one(time_machine: Any
     convert_due_hours(now=TODAY)
 
     def cost(address: str) -> int:
+        client.get(address)  # once a minute the use of the key is written down: not in what is counted
         with CaptureQueriesContext(connection) as queries:
             assert client.get(address).json()["items"]
         return len(queries)

@@ -42,11 +42,11 @@ def converted() -> None:
     [
         (
             "UPDATE rewards_win SET converted_by_id = NULL WHERE amount = 2",
-            {"conversions-equal-wins"},
+            {"conversions-equal-wins", "wallets-equal-pending-wins"},
         ),
         (
             "UPDATE rewards_win SET converted_by_id = entry_id WHERE converted_by_id IS NULL",
-            {"converted-wins-have-conversions"},
+            {"converted-wins-have-conversions", "wallets-equal-pending-wins"},
         ),
         (
             "UPDATE rewards_win SET converted_by_id = (SELECT entry_id FROM conversion_conversion WHERE tokens = 3)"

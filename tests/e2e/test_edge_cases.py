@@ -76,9 +76,6 @@ def test_an_answer_that_nobody_waited_for_is_replayed_to_the_next_call(live_serv
     assert wins() == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="rewards.recording reads what is known before the lock, and not again before refusing"
-)
 def test_a_win_that_filled_its_day_is_replayed_to_whoever_waited_and_never_refused() -> None:
     """What is known is read before the day is locked: who waited for the lock must look again before refusing."""
     game, player = a_game(), a_player()

@@ -1,5 +1,6 @@
 """Every refusal and failure has one shape, says what a caller can use, and nothing about our insides."""
 
+import html
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,6 +29,9 @@ from dreamland.lib.api.errors import ScopeMissing
 from dreamland.lib.api.permissions import Undeclared
 from dreamland.lib.api.views import ApiViewSet
 from dreamland.lib.errors import DomainError
+from rewards.auth import GameAccess
+from rewards.keys import Credential
+from rewards.models import Scope
 
 SECRET_DETAIL = "the password is swordfish"
 
@@ -228,7 +232,7 @@ def test_a_view_that_forgot_its_permission_is_shut() -> None:
 def test_a_view_that_forgot_its_scope_is_shut() -> None:
     class Open(Nobody):
         def authenticate(self, _request: Request) -> tuple[Any, Any]:
-            return object(), type("Credential", (), {"scopes": {"players:read"}})()
+            return object(), GameAccess(Credential("0" * 16, UUID(int=1), frozenset(Scope.values)))
 
     view = Stage.as_view(
         {"get": "act"}, authentication_classes=[Open], permission_classes=list(ApiViewSet.permission_classes)
@@ -382,9 +386,14 @@ def test_a_database_that_is_away_is_a_503(database_away: None) -> None:
 def test_the_type_of_every_problem_resolves_to_a_page(code: str) -> None:
     response = Client().get(f"/v1/problems/{code}")
     assert response.status_code == 200
-    text = response.content.decode()
-    assert KINDS[code].title in text
-    assert KINDS[code].meaning in text
+    text = html.unescape(response.content.decode())
+    for part in (KINDS[code].title, KINDS[code].meaning, KINDS[code].remedy, code):
+        assert part in text
+
+
+def test_all_problems_are_on_one_page_that_links_to_each() -> None:
+    text = Client().get("/v1/problems").content.decode()
+    assert all(f'href="/v1/problems/{code}"' in text for code in KINDS)
 
 
 def test_there_is_no_page_for_a_problem_that_does_not_exist() -> None:
@@ -392,7 +401,12 @@ def test_there_is_no_page_for_a_problem_that_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [error for error in vars(rewards.errors).values() if isinstance(error, type) and error is not DomainError]
+    "error",
+    [
+        error
+        for error in vars(rewards.errors).values()
+        if isinstance(error, type) and error not in {DomainError, rewards.errors.GameNotFound}  # no call names a game
+    ],
 )
 def test_every_refusal_of_the_rewards_is_in_the_table(error: type[DomainError]) -> None:
     assert error.code in KINDS

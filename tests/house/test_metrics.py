@@ -316,6 +316,16 @@ def test_metrics_are_read_and_nothing_else() -> None:
 
 
 @pytest.mark.django_db
+def test_calls_that_passed_uncounted_by_the_rate_limits_are_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dreamland.lib.api import limits
+
+    before = scrape()
+    limits.unavailable.note()
+    after = scrape()
+    assert risen(before, after, "dreamland_rate_limit_store_unavailable_total") == 1
+
+
+@pytest.mark.django_db
 def test_the_connection_of_a_scrape_goes_back_like_any_other(game: Game) -> None:
     wins_of(players(1), game, at=NOON - timedelta(minutes=5))
     scrape()

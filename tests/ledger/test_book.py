@@ -24,6 +24,7 @@ def test_receipts_come_in_the_order_of_the_entries_whatever_order_is_written() -
     assert [receipt.holder for receipt in receipts] == [entry.holder for entry in entries]
 
 
+@pytest.mark.breaks_books  # a fee without a conversion: the books alone are looked at here
 def test_a_conversion_moves_both_wallets_and_the_fee_stays_with_the_house() -> None:
     player = uuid4()
     post(an_entry(player, (*WIN, "2")))

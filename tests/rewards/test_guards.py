@@ -123,20 +123,8 @@ def test_a_day_that_overlaps_or_repeats_is_refused(
 
 @pytest.mark.breaks_books
 @pytest.mark.parametrize("who", WHO)
-def test_a_win_is_converted_once_voided_once_and_not_converted_once_voided(player: UUID, who: str) -> None:
+def test_a_win_is_converted_once(player: UUID, who: str) -> None:
     first, second = (post(an_entry(player, ("dream:issued", "player:dream", "1")))[0].entry_id for _ in range(2))
     run("UPDATE rewards_win SET converted_by_id = %s", [first])
     assert refusal("UPDATE rewards_win SET converted_by_id = %s", [second], who=who) == "win_ends_once"
     assert refusal("UPDATE rewards_win SET converted_by_id = NULL", who=who) == "win_ends_once"
-    run("UPDATE rewards_win SET voided_by_id = %s", [second])
-    assert refusal("UPDATE rewards_win SET voided_by_id = NULL", who=who) == "win_ends_once"
-    assert run("SELECT won FROM rewards_allowance") == [(0,)]
-
-
-@pytest.mark.breaks_books
-@pytest.mark.parametrize("who", WHO)
-def test_a_voided_win_is_not_converted_and_gives_its_allowance_back(player: UUID, who: str) -> None:
-    (receipt,) = post(an_entry(player, ("dream:issued", "player:dream", "1")))
-    run("UPDATE rewards_win SET voided_by_id = %s", [receipt.entry_id])
-    assert run("SELECT won FROM rewards_allowance") == [(0,)]
-    assert refusal("UPDATE rewards_win SET converted_by_id = %s", [receipt.entry_id], who=who) == "win_ends_once"

@@ -13,7 +13,7 @@ from ledger.book import HOUSE
 from rewards.models import Player
 from rewards.services import Recorded, record_wins
 from tests.factories import NOON, a_claim, a_game, a_player
-from tests.rewards.test_http_auth import a_client, problem_of
+from tests.http import a_client, problem_of
 
 pytestmark = pytest.mark.django_db
 
@@ -122,6 +122,7 @@ def test_stats_tell_the_day_and_the_wallet() -> None:
         "tokens_won_today": "1.250000000000000001",
         "tokens_remaining_today": "3.749999999999999999",
         "usd_balance": "0",
+        "usd_owed": "0",
         "as_of": response.json()["as_of"],
     }
     as_of = datetime.fromisoformat(response.json()["as_of"])
@@ -208,6 +209,7 @@ def test_lists_and_stats_cost_the_same_queries_however_much_there_is() -> None:
     client = a_client(game)
 
     def cost(address: str) -> int:
+        client.get(f"/v1/players/{player}")  # once a minute the use of the key is written down: not in what is counted
         with CaptureQueriesContext(connection) as queries:
             assert client.get(f"/v1/players/{player}/{address}").status_code == 200
         return len(queries)

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from dreamland.lib.api.fields import render_instant
 from rewards.models import Player, Win
 from tests.factories import NOON, a_game, a_player, players
-from tests.rewards.test_http_auth import a_client, problem_of
+from tests.http import a_client, problem_of
 
 pytestmark = pytest.mark.django_db
 
@@ -289,6 +289,7 @@ def test_a_hundred_wins_cost_as_many_queries_as_one() -> None:
     client = a_client(game)
 
     def cost(wins: list[Any]) -> int:
+        batch(client)  # once a minute the use of the key is written down: not in what is counted
         with CaptureQueriesContext(connection) as queries:
             assert len(batch(client, *wins)) == len(wins)
         return len(queries)

@@ -4,12 +4,13 @@ import hashlib
 import io
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from rewards.keys import (
@@ -26,6 +27,7 @@ from rewards.keys import (
 )
 from rewards.models import Game, GameKey, Scope
 from tests.factories import a_game
+from tests.sql import APP, OWNER, refusal, run, without_triggers
 
 pytestmark = pytest.mark.django_db
 
@@ -78,9 +80,8 @@ def test_an_issued_key_does_not_show_itself_in_logs() -> None:
 def test_a_key_opens_for_its_game_with_its_scopes_by_one_query() -> None:
     game = a_game()
     issued = create_game_key(game_id=game.id, scopes=[Scope.WINS_READ, Scope.WINS_WRITE])
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    verify_game_key(issued.plaintext)  # the first use within a minute is written down
+    with CaptureQueriesContext(connection) as queries:
         credential = verify_game_key(issued.plaintext)
     assert (credential.key_id, credential.game_id) == (issued.key_id, game.id)
     assert credential.scopes == {"wins:read", "wins:write"}
@@ -203,7 +204,7 @@ def test_eight_racing_for_keys_get_two() -> None:
 
 
 def test_without_the_lock_the_same_race_makes_more_than_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control: it is the lock that the race above depends on."""
+    """The control: it is a lock that the race above depends on, ours or the trigger's."""
     from rewards import keys
 
     game, both_counted = a_game(), threading.Barrier(8)
@@ -215,8 +216,17 @@ def test_without_the_lock_the_same_race_makes_more_than_two(monkeypatch: pytest.
 
     monkeypatch.setattr(keys, "_digest", digest)
     monkeypatch.setattr(type(Game.objects.all()), "select_for_update", lambda self, **_: self.all())
-    race(8, lambda: create_game_key(game_id=game.id, scopes=ALL))
+    with without_triggers("rewards_gamekey"):
+        race(8, lambda: create_game_key(game_id=game.id, scopes=ALL))
     assert live_keys(game) == 8
+
+
+def test_with_the_trigger_alone_eight_racing_for_keys_get_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = a_game()
+    monkeypatch.setattr(type(Game.objects.all()), "select_for_update", lambda self, **_: self.all())
+    outcomes = race(8, lambda: create_game_key(game_id=game.id, scopes=ALL))
+    assert sum(isinstance(outcome, TooManyKeys) for outcome in outcomes) == 6
+    assert live_keys(game) == 2
 
 
 def test_rotation_keeps_both_keys_open_until_the_overlap_ends(time_machine: Any) -> None:
@@ -270,15 +280,124 @@ def test_a_key_has_scopes_and_only_known_ones(scopes: list[str]) -> None:
 
 
 def test_the_database_refuses_an_unknown_scope_by_itself() -> None:
+    assert refusal(INSERT_KEY, ["0" * 16, a_game().id, "{everything}", None]) == "game_key_scopes_known"
+
+
+INSERT_KEY = """
+INSERT INTO rewards_gamekey (id, game_id, secret_sha256, scopes, expires_at) VALUES (%s, %s, 'x', %s, %s)
+"""
+
+
+@pytest.mark.parametrize("who", [OWNER, APP])
+def test_no_sql_makes_a_third_live_key(who: str) -> None:
+    """By a new row, by a longer life, and by taking a revocation back: each is another way to the same third key."""
+    game = a_game()
+    expired = create_game_key(game_id=game.id, scopes=ALL, expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    revoked = create_game_key(game_id=game.id, scopes=ALL)
+    revoke_game_key(key_id=revoked.key_id)
+    for _ in range(2):
+        create_game_key(game_id=game.id, scopes=ALL)
+    attacks = [
+        (INSERT_KEY, ["0" * 16, game.id, "{wins:write}", None]),
+        (INSERT_KEY, ["0" * 16, game.id, "{wins:write}", soon()]),
+        ("UPDATE rewards_gamekey SET expires_at = NULL WHERE id = %s", [expired.key_id]),
+        ("UPDATE rewards_gamekey SET expires_at = %s WHERE id = %s", [soon(), expired.key_id]),
+        ("UPDATE rewards_gamekey SET revoked_at = NULL WHERE id = %s", [revoked.key_id]),
+    ]
+    for statement, parameters in attacks:
+        assert refusal(statement, parameters, who=who) == "game_key_two_live"
+    assert live_keys(game) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "guard"),
+    [
+        ("secret_sha256 = '\\x00'", "game_key_is_fixed"),
+        ("scopes = '{wins:write}'", "game_key_is_fixed"),
+        ("game_id = uuidv7()", "game_key_is_fixed"),
+        ("id = repeat('1', 16)", "game_key_is_fixed"),
+        ("revoked_at = NULL", "game_key_revoked_once"),
+        ("revoked_at = now()", "game_key_revoked_once"),
+    ],
+)
+def test_no_sql_makes_another_key_out_of_one_or_brings_a_revoked_one_back(change: str, guard: str) -> None:
+    issued = create_game_key(game_id=a_game().id, scopes=[Scope.WINS_READ])
+    revoke_game_key(key_id=issued.key_id)
+    assert refusal(f"UPDATE rewards_gamekey SET {change}") == guard
+    assert refusal("DELETE FROM rewards_gamekey") == "game_key_is_fixed"
+    if guard == "game_key_is_fixed":
+        assert refusal(f"UPDATE rewards_gamekey SET {change}", who=APP) == "privilege"
+
+
+def last_used_at() -> datetime | None:
+    return GameKey.objects.get().last_used_at
+
+
+def test_the_last_use_of_a_key_is_known_to_the_minute(time_machine: Any) -> None:
+    first = datetime(2031, 1, 1, 12, 0, tzinfo=UTC)
+    key = create_game_key(game_id=a_game().id, scopes=ALL).plaintext
+    assert last_used_at() is None
+    for passed, known in [(0, 0), (30, 0), (59, 0), (60, 60), (100, 60), (3_600, 3_600)]:
+        time_machine.move_to(first + timedelta(seconds=passed), tick=False)
+        verify_game_key(key)
+        assert last_used_at() == first + timedelta(seconds=known)
+
+
+def test_a_wrong_secret_and_a_dead_key_are_no_use_of_it() -> None:
     issued = create_game_key(game_id=a_game().id, scopes=ALL)
-    with pytest.raises(IntegrityError, match="game_key_scopes_known"), connection.cursor() as cursor:
-        cursor.execute("UPDATE rewards_gamekey SET scopes = '{everything}' WHERE id = %s", [issued.key_id])
+    with pytest.raises(InvalidKey):
+        verify_game_key(f"dl_test_{issued.key_id}_{'0' * 64}")
+    revoke_game_key(key_id=issued.key_id)
+    with pytest.raises(KeyExpired):
+        verify_game_key(issued.plaintext)
+    assert last_used_at() is None
+
+
+def test_noting_the_use_of_a_key_waits_for_nobody_who_holds_its_row() -> None:
+    issued = create_game_key(game_id=a_game().id, scopes=ALL)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with transaction.atomic():
+                run("SELECT FROM rewards_gamekey FOR UPDATE")
+                held.set()
+                done.wait(10)
+        finally:
+            connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert held.wait(10)
+        started = time.monotonic()
+        assert verify_game_key(issued.plaintext)
+        assert time.monotonic() - started < 1
+        assert last_used_at() is None
+    finally:
+        done.set()
+        holder.join()
+
+
+def test_where_the_use_of_a_key_cannot_be_written_down_it_opens_all_the_same() -> None:
+    """As on a standby that only reads."""
+    issued = create_game_key(game_id=a_game().id, scopes=ALL)
+    run("SET default_transaction_read_only = on")
+    try:
+        assert verify_game_key(issued.plaintext)
+    finally:
+        run("SET default_transaction_read_only = off")
+    assert last_used_at() is None
+
+
+def run_command(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out, stderr=io.StringIO())
+    return out.getvalue()
 
 
 def command(*arguments: str) -> str:
-    out = io.StringIO()
-    call_command("create_game_key", *arguments, stdout=out, stderr=io.StringIO())
-    return out.getvalue()
+    return run_command("create_game_key", *arguments)
 
 
 def test_the_command_makes_the_game_and_prints_a_key_that_opens() -> None:
@@ -308,3 +427,48 @@ def test_the_command_refuses_what_the_service_refuses() -> None:
     with pytest.raises(CommandError):
         command("go", "--scope", "everything")
     assert [game.slug for game in Game.objects.all()] == ["chess"]
+
+
+@pytest.mark.parametrize(("given", "hours"), [("90d", 2_160), ("12h", 12), ("2031-01-01T13:00:00+01:00", 24)])
+def test_the_command_gives_a_key_an_end(given: str, hours: int, time_machine: Any) -> None:
+    now = datetime(2030, 12, 31, 12, tzinfo=UTC)
+    time_machine.move_to(now, tick=False)
+    facts = json.loads(command("chess", "--expires", given, "--json"))
+    assert GameKey.objects.get().expires_at == now + timedelta(hours=hours)
+    assert datetime.fromisoformat(facts["expires_at"]) == now + timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    "given", ["2020-01-01T00:00:00Z", "2031-01-01", "2031-01-01T00:00:00", "90", "0d", "-1d", "soon"]
+)
+def test_an_end_that_is_over_or_unclear_is_refused(given: str) -> None:
+    with pytest.raises(CommandError):
+        command("chess", f"--expires={given}")
+    assert not GameKey.objects.exists()
+
+
+def test_the_commands_list_rotate_and_revoke() -> None:
+    old = json.loads(command("chess", "--scope", "wins:write", "--json"))
+    verify_game_key(old["key"])
+    new = json.loads(run_command("rotate_game_key", old["key_id"], "--overlap", "1h", "--expires", "90d", "--json"))
+    assert verify_game_key(new["key"]).scopes == {"wins:write"}
+    run_command("revoke_game_key", old["key_id"])
+    with pytest.raises(KeyExpired):
+        verify_game_key(old["key"])
+    command("go")
+    listed = json.loads(run_command("list_game_keys", "chess", "--json"))["keys"]
+    assert [(key["key_id"], key["game"], key["state"]) for key in listed] == [
+        (new["key_id"], "chess", "live"),
+        (old["key_id"], "chess", "revoked"),
+    ]
+    assert all(key["last_used_at"] for key in listed)
+    text = run_command("list_game_keys")
+    assert "go" in text
+    for key in (old["key"], new["key"]):
+        assert key.split("_")[3] not in text + json.dumps(listed)
+
+
+def test_the_commands_refuse_an_unknown_key() -> None:
+    for name in ("rotate_game_key", "revoke_game_key"):
+        with pytest.raises(CommandError, match="no key"):
+            run_command(name, "0" * 16)

@@ -39,3 +39,15 @@ class ScopeMissing(DomainError):
     """The credential does not carry the scope of the call."""
 
     code: ClassVar[str] = "scope-missing"
+
+
+class PlayersNeverGrant(DomainError):
+    """A player's token came with a call that writes."""
+
+    code: ClassVar[str] = "players-never-grant"
+
+
+class Forbidden(DomainError):
+    """The credential is valid, but this call is not for its kind of caller."""
+
+    code: ClassVar[str] = "forbidden"

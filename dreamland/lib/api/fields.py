@@ -38,11 +38,13 @@ def render_instant(instant: datetime) -> str:
 class AmountField(serializers.Field[Decimal, Any, str, Any]):
     """An exact amount: a decimal string with at most 20 digits before the point and 18 after it.
 
-    A JSON number is refused, however round: another JSON library would have made it a float. `positive` refuses zero.
+    A JSON number is refused, however round: another JSON library would have made it a float. `positive` refuses zero;
+    `signed` tells that an answer may have a minus, which is never taken.
     """
 
-    def __init__(self, *, positive: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, positive: bool = False, signed: bool = False, **kwargs: Any) -> None:
         self.positive = positive
+        self.signed = signed
         super().__init__(**kwargs)
 
     def to_internal_value(self, data: Any) -> Decimal:
@@ -144,6 +146,10 @@ class CountField(serializers.IntegerField):
         if not isinstance(data, str) or not self.PATTERN.fullmatch(data):
             raise ValidationError("this is a whole number", code="invalid")
         return int(data)
+
+
+class ProblemField(serializers.JSONField):
+    """A problem inside another answer (problems.problem)."""
 
 
 class StrictSerializer(serializers.Serializer[Any]):

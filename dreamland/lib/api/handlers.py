@@ -4,6 +4,7 @@ import sys
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.views import defaults
 from django.views.decorators.http import require_safe
 
@@ -54,9 +55,14 @@ def method_not_allowed(request: HttpRequest, allowed: list[str]) -> HttpResponse
 
 @require_safe
 def problem_page(request: HttpRequest, code: str) -> HttpResponse:
-    """What a problem's `type` resolves to: its meaning, for people."""
+    """What a problem's `type` resolves to: its meaning and what to do, for people."""
     kind = KINDS.get(code)
     if kind is None:
         return problem_response(problem("not-found", f'there is no problem "{code}"', request=request))
-    text = f"{kind.title}\n\nStatus: {kind.status}\nCode: {code}\n\n{kind.meaning}\n"
-    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+    return render(request, "contract/problem.html", {"code": code, "kind": kind})
+
+
+@require_safe
+def problem_pages(request: HttpRequest) -> HttpResponse:
+    """All problems, for people."""
+    return render(request, "contract/problems.html", {"kinds": KINDS})

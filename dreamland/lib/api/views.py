@@ -1,21 +1,23 @@
-"""The base of every API view: declared scopes, declared parameters, one reading of the clock."""
+"""The base of every API view: declared callers and parameters, counted calls, one reading of the clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.utils import timezone
+from rest_framework.exceptions import Throttled
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
+from dreamland.lib.api import limits
 from dreamland.lib.api.errors import MalformedJSON
 from dreamland.lib.api.fields import StrictSerializer
 from dreamland.lib.api.parsing import parse_query
-from dreamland.lib.api.permissions import HasScope
+from dreamland.lib.api.permissions import Admitted, Credential
 
 
 class NoParameters(StrictSerializer):
@@ -23,15 +25,23 @@ class NoParameters(StrictSerializer):
 
 
 class ApiViewSet(ViewSet):
-    """Validates, calls, serializes. A subclass says for each action what it needs and which query it takes."""
+    """Validates, calls, serializes. A subclass says for each action who may call it and which query it takes.
 
-    permission_classes: Sequence[type[BasePermission]] = (HasScope,)
+    `required_scopes` names the scope that a game needs; `open_to_players` the actions that answer the player in the
+    address about himself; `staff_permissions` the permission with which staff may read. What is not named is shut.
+    """
+
+    permission_classes: Sequence[type[BasePermission]] = (Admitted,)
     required_scopes: ClassVar[Mapping[str, str]] = {}
+    open_to_players: ClassVar[Set[str]] = frozenset()
+    staff_permissions: ClassVar[Mapping[str, str]] = {}
     query_serializers: ClassVar[Mapping[str, type[Serializer[Any]]]] = {}
     http_method_names = ("get", "head", "post", "put", "patch", "delete")  # no OPTIONS: no CORS
 
     now: datetime
     parameters: dict[str, Any]
+    credential: Credential | None = None
+    quotas: tuple[limits.Quota, ...] = ()
 
     @property
     def body_limit_bytes(self) -> int:
@@ -45,6 +55,26 @@ class ApiViewSet(ViewSet):
         if self.action is not None:
             self.parameters = parse_query(request, self.query_serializers.get(self.action, NoParameters))
 
+    def perform_authentication(self, request: Request) -> None:
+        """Who calls, and whether not too often. Counted here, so that refused calls count too. Raises Throttled."""
+        super().perform_authentication(request)
+        if request.auth is None:
+            return
+        self.credential = cast(Credential, request.auth)
+        self.quotas = limits.count_call(self.credential.kind, self.credential.identity)
+        waits = [quota.resets_in_seconds for quota in self.quotas if quota.exceeded]
+        if waits:
+            raise Throttled(wait=max(waits))
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Tells a known caller the limits that hold, and what is left of them where that was counted."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if self.credential is not None:
+            response["RateLimit-Policy"] = limits.policy_field(limits.policies_for(self.credential.kind))
+        if self.quotas:
+            response["RateLimit"] = limits.quota_field(self.quotas)
+        return response
+
 
 def read_body(request: Request, serializer: type[Serializer[Any]]) -> dict[str, Any]:
     """The body as `serializer` reads it. Raises ValidationError with all that is wrong, MalformedJSON, BodyTooLarge."""
@@ -52,9 +82,3 @@ def read_body(request: Request, serializer: type[Serializer[Any]]) -> dict[str, 
         raise MalformedJSON("there is no body, or no Content-Length that says so")
     value: dict[str, Any] = serializer().run_validation(request.data)
     return value
-
-
-def own_data(response: Response) -> Response:
-    """Marks an answer with a player's own data: no shared cache keeps it, and a private one asks before using it."""
-    response["Cache-Control"] = "private, no-cache"
-    return response
