@@ -121,6 +121,10 @@ if DATABASE_POOL_MAX_SIZE:
 # --- Books -------------------------------------------------------------------------------------------------------
 
 STATEMENT_MAX_LINES = 10_000
+SEAL_ENTRIES = 10_000  # about how many entries a link of the chain holds
+# Where the head of the chain is kept outside the database: a file that only grows, and a function given by its path.
+LEDGER_ANCHOR_FILE = env.str("LEDGER_ANCHOR_FILE", default="")
+LEDGER_ANCHOR_HOOK = env.str("LEDGER_ANCHOR_HOOK", default="")
 VERIFY_STATEMENT_TIMEOUT_MS = env.int("VERIFY_STATEMENT_TIMEOUT_MS", default=3_600_000)
 
 # --- Time, language, files ---------------------------------------------------------------------------------------
@@ -291,6 +295,16 @@ CELERY_BEAT_SCHEDULE = {
     "convert the hour that ended": {
         "task": "conversion.convert_due_hours",
         "schedule": crontab(minute="0", hour="*"),
+        "options": {"expires": 3_000},
+    },
+    "count days and seal the journal": {
+        "task": "ledger.close_books",
+        "schedule": crontab(minute="*/5", hour="*"),
+        "options": {"expires": 240},
+    },
+    "verify what is new": {
+        "task": "ledger.verify_books",
+        "schedule": crontab(minute="20", hour="*"),
         "options": {"expires": 3_000},
     },
     "sweep for hours that still wait": {

@@ -17,6 +17,11 @@ class LedgerConfig(AppConfig):
         "ledger_posting": ["SELECT", "INSERT"],
         "ledger_balance": ["SELECT", "UPDATE (movement)"],
         "ledger_periodclose": ["SELECT", "INSERT"],
+        # Days are counted and the journal is sealed by functions that run with the owner's rights.
+        "ledger_closedday": ["SELECT"],
+        "ledger_daytotal": ["SELECT"],
+        "ledger_seal": ["SELECT"],
+        "ledger_verificationrun": ["SELECT", "INSERT"],
     }
 
     def ready(self) -> None:

@@ -1,15 +1,22 @@
-"""What `verify_books` proves about entries, postings and balances."""
+"""What `verify_books` proves about entries, postings, balances, closed days and seals."""
 
+from ledger.seals import anchored_links, differences_from
 from ledger.verification import Check, register_checks
 
+# Appended to a check's SQL where it looks at entries: what transactions since then wrote.
+RECENT_ENTRIES = "entry.transaction >= %(since)s::xid8"
+
+WITHOUT_POSTING = """
+    SELECT entry.id::text AS subject, 'the entry has no posting' AS problem
+    FROM ledger_journalentry entry
+    LEFT JOIN ledger_posting posting ON posting.holder = entry.holder AND posting.entry_id = entry.id
+    WHERE posting.id IS NULL
+"""
 ENTRIES_HAVE_POSTINGS = Check(
     "entries-have-postings",
     "every entry has at least one posting",
-    """
-    SELECT entry.id::text AS subject, 'the entry has no posting' AS problem
-    FROM ledger_journalentry entry LEFT JOIN ledger_posting posting ON posting.entry_id = entry.id
-    WHERE posting.id IS NULL
-    """,
+    WITHOUT_POSTING,
+    recent=f"{WITHOUT_POSTING} AND {RECENT_ENTRIES}",
 )
 POSTINGS_FIT = Check(
     "postings-fit-entries-and-accounts",
@@ -37,26 +44,30 @@ FEES_ARE_OURS = Check(
        OR (starts_with(credit_id, 'player:') AND debit_id LIKE '%fees%')
     """,
 )
-BALANCES_ARE_POSTINGS = Check(
-    "balances-equal-postings",
-    "every holder's share is what his postings add up to, and not negative",
-    """
-    SELECT format('%s %s', coalesce(balance.holder, posted.holder),
+# {holders} narrows both sides down to some holders.
+WRONG_BALANCES = """
+    SELECT format('%%s %%s', coalesce(balance.holder, posted.holder),
                   coalesce(balance.account_id, posted.account_id)) AS subject,
-           format('balance %s, postings %s', coalesce(balance.amount::text, 'missing'),
+           format('balance %%s, postings %%s', coalesce(balance.amount::text, 'missing'),
                   coalesce(posted.amount, 0)) AS problem
-    FROM ledger_balance balance
+    FROM (SELECT * FROM ledger_balance {holders}) balance
     FULL JOIN (
         SELECT posting.holder, side.account_id,
                sum(CASE WHEN side.name = account.normal_side THEN posting.amount ELSE -posting.amount END) AS amount
-        FROM ledger_posting posting
+        FROM (SELECT * FROM ledger_posting {holders}) posting
         CROSS JOIN LATERAL (VALUES (posting.debit_id, 'debit'), (posting.credit_id, 'credit'))
             AS side (account_id, name)
         JOIN ledger_account account ON account.code = side.account_id AND account.held
         GROUP BY 1, 2
     ) posted ON posted.holder = balance.holder AND posted.account_id = balance.account_id
     WHERE coalesce(balance.amount, 0) <> coalesce(posted.amount, 0) OR balance.amount < 0
-    """,
+"""
+RECENT_HOLDERS = f"WHERE holder IN (SELECT entry.holder FROM ledger_journalentry entry WHERE {RECENT_ENTRIES})"
+BALANCES_ARE_POSTINGS = Check(
+    "balances-equal-postings",
+    "every holder's share is what his postings add up to, and not negative",
+    WRONG_BALANCES.format(holders="").replace("%%", "%"),
+    recent=WRONG_BALANCES.format(holders=RECENT_HOLDERS),
 )
 REVERSALS_MIRROR = Check(
     "reversals-mirror-originals",
@@ -80,4 +91,80 @@ REVERSALS_MIRROR = Check(
     """,
 )
 
-register_checks([ENTRIES_HAVE_POSTINGS, POSTINGS_FIT, FEES_ARE_OURS, BALANCES_ARE_POSTINGS, REVERSALS_MIRROR])
+DAYS_ARE_POSTINGS = Check(
+    "closed-days-equal-postings",
+    "what was counted of a closed day is what its entries add up to",
+    """
+    SELECT format('%s %s', coalesce(counted.day, posted.day), coalesce(counted.account_id, posted.account_id))
+               AS subject,
+           format('counted %s / %s, postings %s / %s', counted.debits, counted.credits, posted.debits, posted.credits)
+               AS problem
+    FROM ledger_daytotal counted
+    FULL JOIN (
+        SELECT moved.day, side.account_id,
+               coalesce(sum(moved.amount) FILTER (WHERE side.name = 'debit'), 0) AS debits,
+               coalesce(sum(moved.amount) FILTER (WHERE side.name = 'credit'), 0) AS credits
+        FROM (
+            SELECT (entry.posted_at AT TIME ZONE 'UTC')::date AS day, posting.debit_id, posting.credit_id,
+                   sum(posting.amount) AS amount
+            FROM ledger_journalentry entry
+            JOIN ledger_posting posting ON posting.holder = entry.holder AND posting.entry_id = entry.id
+            GROUP BY 1, 2, 3
+        ) moved
+        JOIN ledger_closedday closed ON closed.day = moved.day AND closed.closed_at IS NOT NULL
+        CROSS JOIN LATERAL (VALUES (moved.debit_id, 'debit'), (moved.credit_id, 'credit')) AS side (account_id, name)
+        GROUP BY 1, 2
+    ) posted ON posted.day = counted.day AND posted.account_id = counted.account_id
+    WHERE (counted.debits, counted.credits) IS DISTINCT FROM (posted.debits, posted.credits)
+    """,
+)
+# A falsifier may go back as far as he likes: a full verification compares every seal from the first one on.
+WRONG_SEALS = """
+    SELECT to_char(number, 'FM000000000000') AS subject,
+           CASE WHEN number <> coalesce(before, 0) + 1 THEN format('comes after seal %%s', before)
+                WHEN starts <> coalesce(ended, '0'::xid8) THEN 'does not begin where the one before it ends'
+                ELSE format('transactions %%s to %%s are not what was sealed', starts, ends) END AS problem
+    FROM (
+        SELECT seal.*, lag(number) OVER by_number AS before, lag(ends) OVER by_number AS ended,
+               lag(digest) OVER by_number AS previous
+        FROM ledger_seal seal WINDOW by_number AS (ORDER BY number)
+    ) seal
+    WHERE (number <> coalesce(before, 0) + 1 OR starts <> coalesce(ended, '0'::xid8)
+        OR digest <> seal_digest(coalesce(previous, sha256('Dreamland')), number, hash_version, starts, ends))
+"""
+SEALS_HOLD = Check(
+    "seals-match-the-journal",
+    "the chain of seals has no gap, and every sealed entry is what it was when it was sealed",
+    WRONG_SEALS.replace("%%", "%"),
+    recent=f"{WRONG_SEALS} AND ends > %(since)s::xid8",
+)
+SEALS_ARE_ANCHORED = Check(
+    "seals-match-their-anchor",
+    "every seal that was anchored outside the database is still the one in it",
+    find=differences_from,
+    prepare=anchored_links,  # before the snapshot: a link that is made meanwhile would look like one that is gone
+)
+TRANSACTIONS_GO_ON = Check(
+    "transactions-go-on-behind-the-seals",
+    "new entries get transaction ids behind those that are sealed (else: restored into a cluster that counts anew)",
+    """
+    SELECT 'cluster' AS subject, format('at transaction %s, sealed up to %s', now_at, sealed) AS problem
+    FROM (SELECT pg_snapshot_xmax(pg_current_snapshot()) AS now_at,
+                 (SELECT ends FROM ledger_seal ORDER BY number DESC LIMIT 1) AS sealed) AS cluster
+    WHERE now_at < sealed
+    """,
+)
+
+register_checks(
+    [
+        ENTRIES_HAVE_POSTINGS,
+        POSTINGS_FIT,
+        FEES_ARE_OURS,
+        BALANCES_ARE_POSTINGS,
+        REVERSALS_MIRROR,
+        DAYS_ARE_POSTINGS,
+        SEALS_HOLD,
+        SEALS_ARE_ANCHORED,
+        TRANSACTIONS_GO_ON,
+    ]
+)

@@ -8,6 +8,7 @@ the door.
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Length
@@ -74,8 +75,10 @@ class JournalEntry(models.Model):
     holder = models.UUIDField()
     kind = models.TextField()
     memo = models.TextField(default="", blank=True)
-    posted_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    # The transaction gets its id before the clock is read (defaults are evaluated in this order): whoever is dated
+    # before an instant had his id before it, on which the closing of days rests (ledger/days.py).
     transaction = Xid8Field(db_default=CurrentTransaction(), editable=False)
+    posted_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
     posted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.PROTECT,
@@ -94,6 +97,8 @@ class JournalEntry(models.Model):
         verbose_name_plural = "journal entries"
         indexes = [
             models.Index(fields=["holder", "id"], name="journal_entry_by_holder"),
+            models.Index(fields=["transaction"], name="journal_entry_by_transaction"),
+            BrinIndex(fields=["posted_at"], autosummarize=True, pages_per_range=32, name="journal_entry_by_time"),
             models.Index(fields=["posted_by"], condition=Q(posted_by__isnull=False), name="journal_entry_by_person"),
         ]
         constraints = [
@@ -175,3 +180,89 @@ class PeriodClose(models.Model):
 
     def __str__(self) -> str:
         return f"closed until {self.ends_at.isoformat()}"
+
+
+class ClosedDay(models.Model):
+    """A UTC day that is over and counted. `fence`: every transaction that could have dated an entry into it is older.
+
+    Fenced once the day is over; closed, with its totals, once no transaction older than the fence is still at work.
+    """
+
+    day = models.DateField(primary_key=True)
+    fence = Xid8Field()
+    closed_at = models.DateTimeField(null=True)
+    entries = models.BigIntegerField(null=True)
+
+    class Meta:
+        ordering = ["-day"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(closed_at__isnull=True, entries__isnull=True) | Q(closed_at__isnull=False, entries__gte=0),
+                name="closed_day_is_counted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+
+class DayTotal(models.Model):
+    """What a closed day debited and credited to an account, over all holders."""
+
+    pk = models.CompositePrimaryKey("day_id", "account_id")
+    day = models.ForeignKey(
+        ClosedDay, models.PROTECT, db_column="day", related_name="totals", db_index=False, db_constraint=False
+    )
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+    debits = AmountField()
+    credits = AmountField()
+
+    def __str__(self) -> str:
+        return f"{self.day_id} {self.account_id}"
+
+
+class Seal(models.Model):
+    """A link of the chain over the journal: a digest of every entry whose transaction lies in [starts, ends).
+
+    Numbers have no gap. `digest` covers the link before it (docs/data-model.md, "Seals").
+    """
+
+    number = models.BigIntegerField(primary_key=True)
+    hash_version = models.SmallIntegerField()
+    starts = Xid8Field()
+    ends = Xid8Field()
+    entries = models.BigIntegerField()
+    digest = models.BinaryField(max_length=32)
+    sealed_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.CheckConstraint(condition=Q(number__gte=1, entries__gte=1), name="seal_holds_entries")]
+
+    def __str__(self) -> str:
+        return f"seal {self.number}"
+
+
+class VerificationRun(models.Model):
+    """A verification of the books, and how it came out. `horizon`: entries of older transactions were in it."""
+
+    class Mode(models.TextChoices):
+        FULL = "full"
+        INCREMENTAL = "incremental"
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    mode = models.TextField(choices=Mode)
+    as_of = models.DateTimeField()
+    seconds = models.DecimalField(max_digits=12, decimal_places=3)
+    horizon = Xid8Field()
+    is_clean = models.BooleanField()
+    findings = models.JSONField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(mode__in=["full", "incremental"]), name="verification_mode_known")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.mode} {self.as_of.isoformat()}"

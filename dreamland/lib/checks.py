@@ -86,6 +86,14 @@ def servers_are_named(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         found.append(Error("DATABASE_URL is not set.", hint="postgres://user:password@host/name", id="dreamland.E006"))
     if ".invalid" in settings.CELERY_BROKER_URL:
         found.append(Error("REDIS_URL is not set.", hint="redis://:password@host:6379/0", id="dreamland.E007"))
+    if not settings.LEDGER_ANCHOR_FILE and not settings.LEDGER_ANCHOR_HOOK:
+        found.append(
+            Error(
+                "The seals of the journal are kept in the database alone.",
+                hint="Set LEDGER_ANCHOR_FILE or LEDGER_ANCHOR_HOOK: whoever falsifies the database could seal it anew.",
+                id="dreamland.E010",
+            )
+        )
     if settings.ENVIRONMENT == "local":
         found.append(
             Error(

@@ -1,7 +1,8 @@
 """What commands print: tables for people, one JSON document for machines."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from django.core.management.base import OutputWrapper
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 WIDTH_OF_A_PIPE = 160  # columns where no terminal says how wide it is
@@ -67,3 +69,19 @@ def money(amount: Decimal, decimals: int) -> str:
     shown = format(amount.normalize(), "f")
     whole, _, fraction = shown.partition(".")
     return f"{whole}.{fraction.ljust(decimals, '0')}" if fraction or decimals else whole
+
+
+@contextmanager
+def progress(screen: Console, steps: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar on a terminal, and nothing elsewhere. Call what it gives before each step, with its name."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("", total=steps)
+        begun = False
+
+        def step(name: str) -> None:
+            nonlocal begun
+            bar.update(task, description=name, advance=1 if begun else 0)
+            begun = True
+
+        yield step

@@ -13,6 +13,7 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "api.dreamland.example",
     "DATABASE_URL": "postgres://dreamland_app:secret@127.0.0.1:1/dreamland",
     "REDIS_URL": "redis://:secret@127.0.0.1:1/0",
+    "LEDGER_ANCHOR_FILE": "/var/lib/dreamland/anchor.jsonl",
 }
 
 
@@ -45,6 +46,7 @@ def test_the_deployment_check_is_silent_under_production_settings() -> None:
         ({"DATABASE_URL": ""}, "dreamland.E006"),
         ({"REDIS_URL": ""}, "dreamland.E007"),
         ({"ENVIRONMENT": "local"}, "dreamland.E008"),
+        ({"LEDGER_ANCHOR_FILE": ""}, "dreamland.E010"),
         ({"ENVIRONMENT": "Live!"}, "dreamland.E005"),
         ({"RATE_PROVIDERS": "coin"}, "dreamland.E001"),
         ({"RATE_PROVIDERS": "http"}, "dreamland.E002"),

@@ -100,10 +100,10 @@ def test_the_command_exits_with_one_and_names_the_row(player: UUID) -> None:
 
 
 def test_the_command_exits_with_two_when_it_cannot_check(player: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
+    def fail(**_: object) -> None:
         raise DatabaseError("the server is away")
 
-    monkeypatch.setattr(book, "verify", fail)
+    monkeypatch.setattr("ledger.verification.verify", fail)
     with pytest.raises(SystemExit) as end:
         call_command("verify_books", stderr=StringIO())
     assert end.value.code == 2

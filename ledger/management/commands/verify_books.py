@@ -5,8 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error
 
-from dreamland.lib.console import console, print_json, table
+from dreamland.lib.console import console, print_json, progress, table
 from ledger import book
+from ledger.verification import Mode, registered_checks, verify_and_record
 
 CLEAN, WRONG, COULD_NOT_CHECK = 0, 1, 2
 
@@ -16,10 +17,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+        parser.add_argument(
+            "--incremental",
+            action="store_true",
+            help="only what was written since the last clean verification could have broken",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        mode = Mode.INCREMENTAL if options["incremental"] else Mode.FULL
         try:
-            verification = book.verify()
+            with progress(console(self.stderr), len(registered_checks())) as step:
+                verification = verify_and_record(mode, progress=lambda check: step(check.claim))
         except Error as error:
             self.stderr.write(f"could not check: {error}")
             raise SystemExit(COULD_NOT_CHECK) from error
