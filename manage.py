@@ -5,7 +5,17 @@ import os
 import sys
 
 # Commands that never open a connection: they must work on a machine where no server can run.
-NEED_NO_SERVERS = {"check", "compilemessages", "diffsettings", "help", "makemessages", "version", "--help", "--version"}
+NEED_NO_SERVERS = {
+    "check",
+    "compilemessages",
+    "diffsettings",
+    "faults",
+    "help",
+    "makemessages",
+    "version",
+    "--help",
+    "--version",
+}
 
 
 def of_its_own(arguments: list[str]) -> bool:

@@ -19,6 +19,8 @@ WIDTH_OF_A_PIPE = 160  # columns where no terminal says how wide it is
 
 def plain(value: Any) -> Any:
     """`value` as JSON can carry it: amounts and ids as strings, instants in RFC 3339."""
+    if isinstance(value, int):
+        return value
     if isinstance(value, Decimal):
         return money(value, 0)
     if isinstance(value, datetime):

@@ -24,14 +24,19 @@ def emptied(servers: Servers) -> Iterator[None]:
     with files.closing_lock(servers.root / "emptied.lock") as lock:
         if not lock.wait(TURN_SECONDS):
             raise LocalServerError(f"Another process works with the servers in {servers.root}. Wait for its end.")
-        parts = urlsplit(servers.database_url)
-        name = sql.Identifier(parts.path.removeprefix("/"))
-        with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as server:
-            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-            server.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        empty(servers.database_url)
         broker = redis.Redis.from_url(servers.redis_url)
         try:
             broker.flushall()
         finally:
             broker.close()
         yield
+
+
+def empty(database_url: str) -> None:
+    """Drops the database with all that is in it and makes it anew, empty."""
+    parts = urlsplit(database_url)
+    name = sql.Identifier(parts.path.removeprefix("/"))
+    with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as server:
+        server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        server.execute(sql.SQL("CREATE DATABASE {}").format(name))

@@ -60,20 +60,20 @@ class Postgres:
         )
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> str:
+    def start(self, port: int | None = None) -> str:
         """Start the server, on the first call creating the cluster; return its URL once it takes connections.
 
-        Raises WrongDataVersionError when another major version has written the data, LocalServerError with the tail of
-        the log when PostgreSQL does not start.
+        On a free port, or again on the `port` that clients know. Raises WrongDataVersionError when another major
+        version has written the data, LocalServerError with the tail of the log when PostgreSQL does not start.
         """
         if not self.data.exists():
             self._create()
         self._refuse_other_version()
         self._end_leftover()
         for _ in range(START_ATTEMPTS):
-            port = processes.free_port()
-            if self._start_on(port):
-                return f"postgres://{OWNER}:{self.password}@{processes.LOOPBACK}:{port}/{DATABASE}"
+            chosen = port or processes.free_port()
+            if self._start_on(chosen):
+                return f"postgres://{OWNER}:{self.password}@{processes.LOOPBACK}:{chosen}/{DATABASE}"
         raise LocalServerError(f"PostgreSQL did not start. The end of {self.log}:\n{files.tail(self.log)}")
 
     def stop(self) -> None:

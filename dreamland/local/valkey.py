@@ -44,8 +44,8 @@ class Valkey:
         self.password = secrets.token_urlsafe(32)
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> str:
-        """Start the server and return its URL once it answers.
+    def start(self, port: int | None = None) -> str:
+        """Start the server and return its URL once it answers: on a free port, or again on one that clients know.
 
         Raises LocalServerError with the tail of the log when Valkey does not start.
         """
@@ -54,9 +54,9 @@ class Valkey:
             files.make_directory(data, 0o700)
             self.account.own(data)
         for _ in range(START_ATTEMPTS):
-            port = processes.free_port()
-            if self._start_on(port, data):
-                return f"redis://:{self.password}@{processes.LOOPBACK}:{port}/0"
+            chosen = port or processes.free_port()
+            if self._start_on(chosen, data):
+                return f"redis://:{self.password}@{processes.LOOPBACK}:{chosen}/0"
         raise LocalServerError(f"Valkey did not start. The end of {self.log}:\n{files.tail(self.log)}")
 
     def stop(self) -> None:
