@@ -103,7 +103,9 @@ def bench(wins: int) -> None:
     databases.copy(template, "bench_filled")
     databases.use("bench_filled")
     hour = fill(wins)
-    service, floor, chunks = [], [], []
+    service: list[float] = []
+    floor: list[float] = []
+    chunks: list[list[float]] = []
     for _ in range(ROUNDS):
         for times, convert in ((service, by_service), (floor, by_hand)):
             databases.use("postgres")
@@ -180,7 +182,7 @@ def by_service(hour: datetime) -> tuple[float, list[float]]:
         finally:
             steps.append(time.perf_counter() - began)
 
-    lots.convert_chunk = timed
+    lots.convert_chunk = timed  # type: ignore[assignment]
     began = time.perf_counter()
     try:
         run = convert_hour(hour=hour, now=hour + timedelta(hours=3))
@@ -214,7 +216,8 @@ def beside(hour: datetime) -> None:
     databases.use("postgres")
     databases.copy("bench_filled", "bench_round")
     databases.use("bench_round")
-    alone = single_wins(lambda: len(latencies) < SINGLE_WINS, latencies := [])
+    latencies: list[float] = []
+    alone = single_wins(lambda: len(latencies) < SINGLE_WINS, latencies)
     worker = subprocess.Popen([sys.executable, "-c", RUN, hour.isoformat()], cwd=ROOT, env=environment())
     while not query("SELECT 1 FROM conversion_conversionrun WHERE state = 'running'"):
         time.sleep(0.01)
