@@ -63,7 +63,7 @@ class World:
             **local_defaults(self.root),
             "DATABASE_URL": self.owner_url,
             "REDIS_URL": self.redis_url,
-            "RATE_PROVIDER": "http",
+            "RATE_PROVIDERS": "http",
             "RATE_HTTP_URL": self.rate_url,
             "RATE_HTTP_TOKEN": "of-no-value",
             "RATE_HTTP_READ_TIMEOUT_SECONDS": "1",
