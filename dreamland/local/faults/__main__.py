@@ -30,11 +30,10 @@ def main() -> int:
     from dreamland.local.faults.rates import LyingRates
     from dreamland.local.faults.world import World
 
-    rates = LyingRates()
     root = ROOT / "faults"
     files.make_directory(root, 0o755 if os.geteuid() == 0 else 0o700)
-    world = World(root, rates.url, console.print)
-    with files.closing_lock(root / "faults.lock") as lock:
+    with LyingRates() as rates, files.closing_lock(root / "faults.lock") as lock:
+        world = World(root, rates.url, console.print)
         if not lock.take():
             console.print("Faults are at work in this checkout already.")
             return 2

@@ -17,6 +17,7 @@ LONGEST_PAUSE_SECONDS = 1.0
 OVER_CAP_SHARE = 0.03
 AGAIN_SHARE = 0.1
 LATE_SHARE = 0.15
+REFUSED = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Answers:
             known = self.acknowledged.setdefault(sent.reference, (sent, win_id))
             if known[1] != win_id or sent.reference in self.refused:
                 self.contradictions.append(f"{sent.reference}: {win_id} after {known[1]}")
-        elif status == httpx2.codes.UNPROCESSABLE_ENTITY:
+        elif status == REFUSED:
             self.refused[sent.reference] = (sent, status)
             if sent.reference in self.acknowledged:
                 self.contradictions.append(f"{sent.reference}: refused after it was acknowledged")
