@@ -153,7 +153,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not INSECURE_
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_HTTP
-if env.bool("BEHIND_TLS_PROXY", default=False):  # only behind a proxy that always overwrites this header
+# Only behind a proxy that always overwrites X-Forwarded-Proto and appends to X-Forwarded-For.
+if BEHIND_TLS_PROXY := env.bool("BEHIND_TLS_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 
@@ -183,6 +184,11 @@ API_LIMITS = {
     "staff": [
         ("burst", env.int("API_STAFF_BURST_LIMIT", default=200), 5),
         ("sustained", env.int("API_STAFF_SUSTAINED_LIMIT", default=3_000), 300),
+    ],
+    # Callers without a credential that is good, each by his address: whoever guesses keys is slowed down.
+    "stranger": [
+        ("burst", env.int("API_STRANGER_BURST_LIMIT", default=50), 5),
+        ("sustained", env.int("API_STRANGER_SUSTAINED_LIMIT", default=600), 300),
     ],
 }
 API_LIMITS_URL = env.str("REDIS_URL", default="") or "redis://redis-url-is-not-set.invalid/0"

@@ -8,6 +8,8 @@ local.attach(durable=False)
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" * 4)
 os.environ["INSECURE_HTTP"] = "1"
 os.environ["ENVIRONMENT"] = "test"
+# All tests call from one address.
+os.environ["API_STRANGER_BURST_LIMIT"] = os.environ["API_STRANGER_SUSTAINED_LIMIT"] = "1000000"
 
 from dreamland.settings import *  # noqa: E402, F403
 

@@ -36,9 +36,9 @@ from tests.http import fingerprint
 pytestmark = pytest.mark.django_db
 
 CASES = int(os.environ.get("CONTRACT_CASES", "60"))  # of each call, allowed and forbidden ones each
-WALKS = max(10, CASES // 4)  # of one call after another, following the links
+WALKS = max(50, CASES // 4)  # of one call after another, following the links
 SEED = int(os.environ.get("CONTRACT_SEED", "0")) or (random.randrange(2**32) if "CONTRACT_CASES" in os.environ else 20)
-WITHOUT_LIMIT = {kind: [("burst", 10**9, 5)] for kind in ("game", "player", "staff")}
+WITHOUT_LIMIT = {kind: [("burst", 10**9, 5)] for kind in ("game", "player", "staff", "stranger")}
 
 CONTRACT = json.loads(document())
 CALLS = [

@@ -21,7 +21,12 @@ BURST, SUSTAINED = ("burst", 3, 5), ("sustained", 5, 60)
 @pytest.fixture(autouse=True)
 def small_limits(settings: Any, time_machine: Any) -> Iterator[None]:
     time_machine.move_to(NOON, tick=False)
-    settings.API_LIMITS = {"game": [BURST, SUSTAINED], "player": [("burst", 1, 5)], "staff": [("burst", 1, 5)]}
+    settings.API_LIMITS = {
+        "game": [BURST, SUSTAINED],
+        "player": [("burst", 1, 5)],
+        "staff": [("burst", 1, 5)],
+        "stranger": [BURST],
+    }
     unavailable.open()
     yield
     unavailable.open()
@@ -122,11 +127,54 @@ def test_refused_calls_count_too() -> None:
     problem_of(client.post("/v1/wins"), 429, "rate-limited")
 
 
+def from_somewhere(address: str, bearer: str = "dl_test_0_0") -> Any:
+    client = with_bearer(bearer)
+    client.defaults["REMOTE_ADDR"] = address
+    return client
+
+
 @pytest.mark.django_db
-def test_a_bad_key_is_told_no_limits() -> None:
-    response = with_bearer("dl_test_0_0").get("/v1/wins")
-    assert response.status_code == 401
-    assert "RateLimit-Policy" not in response
+def test_whoever_guesses_keys_is_slowed_down_by_his_address_and_nobody_else_is() -> None:
+    address = f"192.0.2.{uuid4().int % 200}-{uuid4()}"
+    guesser = from_somewhere(address)
+    for left in (2, 1, 0):
+        response = guesser.get("/v1/wins")
+        problem_of(response, 401, "not-authenticated")
+        assert response["RateLimit-Policy"] == '"burst";q=3;w=5'
+        assert response["RateLimit"] == f'"burst";r={left};t=5'
+    problem_of(guesser.get("/v1/wins"), 429, "rate-limited")
+    client = a_client(a_game())
+    client.defaults["REMOTE_ADDR"] = address
+    assert client.get(f"/v1/players/{a_player()}").status_code == 200
+    problem_of(from_somewhere(str(uuid4())).get("/v1/wins"), 401, "not-authenticated")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("/v1/nowhere", {}, 404),
+        ("/v1/wins", {"HTTP_ACCEPT": "text/html"}, 406),
+        ("/v1/wins", {"HTTP_AUTHORIZATION": ""}, 401),
+    ],
+)
+def test_an_answer_before_anybody_asked_who_it_is_tells_the_limits_too(
+    address: str, headers: dict[str, str], status: int
+) -> None:
+    response = from_somewhere(str(uuid4())).get(address, **headers)
+    assert response.status_code == status
+    assert response["RateLimit-Policy"] == '"burst";q=3;w=5'
+    assert response["RateLimit"] == '"burst";r=2;t=5'
+
+
+@pytest.mark.django_db
+def test_behind_a_proxy_a_stranger_is_known_by_the_address_that_the_proxy_saw(settings: Any) -> None:
+    settings.BEHIND_TLS_PROXY = True
+    mine, proxy = str(uuid4()), str(uuid4())
+    for forged in ("198.51.100.1", "198.51.100.2", "198.51.100.3"):
+        from_somewhere(proxy).get("/v1/wins", HTTP_X_FORWARDED_FOR=f"{forged}, {mine}", HTTP_X_FORWARDED_PROTO="https")
+    response = from_somewhere(proxy).get("/v1/wins", HTTP_X_FORWARDED_FOR=mine, HTTP_X_FORWARDED_PROTO="https")
+    problem_of(response, 429, "rate-limited")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.test import APIClient
+from rest_framework.test import APIClient, APIRequestFactory
 
 import ledger.errors  # noqa: F401  (so that its refusals are known below)
 import rewards.errors
@@ -237,7 +237,7 @@ def test_a_view_that_forgot_its_scope_is_shut() -> None:
     view = Stage.as_view(
         {"get": "act"}, authentication_classes=[Open], permission_classes=list(ApiViewSet.permission_classes)
     )
-    request = APIClient().get("/v1/stage").wsgi_request
+    request = APIRequestFactory().get("/v1/stage")
     with pytest.raises(AssertionError, match="declares no scope"):
         view(request)
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -18,22 +18,12 @@ from conversion.runs import pending_players, win_hours
 from conversion.selectors import Totals, database_clock, run_totals
 from conversion.services import Helpers, RunFacts, convert_hour, due_hours
 from conversion.workers import helping
+from dreamland.lib.arguments import instant
 from dreamland.lib.console import console, money, print_json, table
 from dreamland.lib.errors import DomainError
 
 DONE, WAITING, USAGE = 0, 1, 2
 MOST_WORKERS = 64
-
-
-def instant(text: str) -> datetime:
-    """An RFC 3339 instant; the offset must be said."""
-    try:
-        given = datetime.fromisoformat(text)
-        if given.tzinfo is None:
-            raise ValueError(text)
-        return given.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no RFC 3339 instant such as 2026-11-20T10:00:00Z") from error
 
 
 def hours_between(text: str) -> list[datetime]:

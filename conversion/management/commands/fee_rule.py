@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from conversion.management.commands.convert import instant
 from conversion.oversight import fee_rules, fees_by_provider, fees_payable
 from conversion.services import add_fee_rule
+from dreamland.lib.arguments import instant
 from dreamland.lib.console import console, money, print_json, table
 from dreamland.lib.errors import DomainError
 

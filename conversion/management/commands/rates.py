@@ -8,10 +8,10 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from conversion.management.commands.convert import instant
 from conversion.oversight import Health, RateFacts, provider_health, rates
 from conversion.selectors import database_clock
 from conversion.services import decide_rate, fetch_rate, propose_rate_decision
+from dreamland.lib.arguments import instant
 from dreamland.lib.console import console, print_json, table
 from dreamland.lib.errors import DomainError
 

@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from conversion.leaks import Extent, Reported, extent, first_standing, void_reported
-from conversion.management.commands.convert import instant
 from conversion.voiding import Author
+from dreamland.lib.arguments import instant
 from dreamland.lib.console import console, money, print_json, table
 from dreamland.lib.errors import DomainError
 from rewards.models import GameKey

@@ -32,8 +32,8 @@ HEADERS: Json = {
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
     },
     "RateLimit-Policy": {
-        "description": "The limits that hold for this credential (draft-ietf-httpapi-ratelimit-headers): quota `q` in"
-        " a window of `w` seconds. Absent only where the credential is not known yet.",
+        "description": "The limits that hold for this caller (draft-ietf-httpapi-ratelimit-headers): quota `q` in a"
+        " window of `w` seconds. Without a good credential a caller is an address.",
         "schema": {"type": "string", "examples": ['"burst";q=1000;w=5, "sustained";q=30000;w=300']},
     },
     "RateLimit": {
@@ -143,7 +143,6 @@ MEMBERS: Json = {
 
 
 HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
-UNCOUNTED = {401, 406}  # the caller is not known yet
 
 
 def headers(names: Iterable[str]) -> Json:
@@ -157,12 +156,11 @@ def problem_responses(codes: Iterable[str]) -> Iterator[tuple[str, Json]]:
     for code in sorted(codes):
         by_status.setdefault(KINDS[code].status, []).append(code)
     for status, of_status in sorted(by_status.items()):
-        known = [] if status in UNCOUNTED else ["RateLimit", "RateLimit-Policy"]
         yield (
             str(status),
             {
                 "description": "; ".join(KINDS[code].title for code in of_status),
-                "headers": headers([*HEADERS_OF.get(status, []), "X-Request-ID", *known]),
+                "headers": headers([*HEADERS_OF.get(status, []), "X-Request-ID", "RateLimit", "RateLimit-Policy"]),
                 "content": {
                     CONTENT_TYPE: {
                         "schema": {

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views import defaults
 from django.views.decorators.http import require_safe
 
+from dreamland.lib.api import limits
 from dreamland.lib.api.catalogue import KINDS
 from dreamland.lib.api.problems import outside_response, problem, problem_response
 
@@ -18,11 +19,18 @@ def _is_for_programs(request: HttpRequest) -> bool:
     return request.path.startswith(PATHS)
 
 
+def _told(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """An answer of the API that no view gave tells the limits too."""
+    if request.path.startswith("/v1/"):
+        limits.tell_stranger(request, response)
+    return response
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """handler400."""
     if not _is_for_programs(request):
         return defaults.bad_request(request, exception)
-    return problem_response(problem("bad-request", "the request cannot be taken", request=request))
+    return _told(request, problem_response(problem("bad-request", "the request cannot be taken", request=request)))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -36,7 +44,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """handler404."""
     if not _is_for_programs(request):
         return defaults.page_not_found(request, exception)
-    return problem_response(problem("not-found", "nothing is at this address", request=request))
+    return _told(request, problem_response(problem("not-found", "nothing is at this address", request=request)))
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:

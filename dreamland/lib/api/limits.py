@@ -1,4 +1,4 @@
-"""How often one credential may call: counted in Valkey, told in RateLimit fields, never in the way of money.
+"""How often one caller may call: counted in Valkey, told in RateLimit fields, never in the way of money.
 
 Each policy counts calls in fixed windows; one round trip counts for all policies of a caller. Where Valkey is away
 every call passes: a limit protects the service from haste, and an outage of the counter must not become ours.
@@ -14,6 +14,8 @@ from functools import cache
 
 import redis
 from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -105,6 +107,24 @@ def count_call(kind: str, identity: str) -> tuple[Quota, ...]:
         Quota(policy, count, policy.window_seconds - now_seconds % policy.window_seconds)
         for policy, count in zip(policies, used, strict=True)
     )
+
+
+def address_of(request: HttpRequest) -> str:
+    """Where a stranger calls from: the last address that our own proxy saw, or else the other end of the connection."""
+    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", "")) if settings.BEHIND_TLS_PROXY else ""
+    return forwarded.rpartition(",")[2].strip() or str(request.META.get("REMOTE_ADDR", "unknown"))
+
+
+def tell(response: HttpResponseBase, kind: str, quotas: Sequence[Quota]) -> None:
+    """Writes the limits of this kind of caller into an answer, and what is left of them where that was counted."""
+    response["RateLimit-Policy"] = policy_field(policies_for(kind))
+    if quotas:
+        response["RateLimit"] = quota_field(quotas)
+
+
+def tell_stranger(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Counts a call that came to no view of ours, and tells the limits of strangers."""
+    tell(response, "stranger", count_call("stranger", address_of(request)))
 
 
 def _add_one(kind: str, identity: str, policies: Sequence[Policy], now_seconds: int) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.utils import timezone
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import APIException, Throttled
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -41,6 +41,7 @@ class ApiViewSet(ViewSet):
     now: datetime
     parameters: dict[str, Any]
     credential: Credential | None = None
+    counted_as: str = ""
     quotas: tuple[limits.Quota, ...] = ()
 
     @property
@@ -56,23 +57,34 @@ class ApiViewSet(ViewSet):
             self.parameters = parse_query(request, self.query_serializers.get(self.action, NoParameters))
 
     def perform_authentication(self, request: Request) -> None:
-        """Who calls, and whether not too often. Counted here, so that refused calls count too. Raises Throttled."""
-        super().perform_authentication(request)
+        """Who calls, and whether not too often. Counted here, so that refused calls count too. Raises Throttled.
+
+        Who brings nothing, or nothing good, is a stranger and counted by his address.
+        """
+        try:
+            super().perform_authentication(request)
+        except APIException:
+            self._count("stranger", limits.address_of(request))
+            raise
         if request.auth is None:
+            self._count("stranger", limits.address_of(request))
             return
         self.credential = cast(Credential, request.auth)
-        self.quotas = limits.count_call(self.credential.kind, self.credential.identity)
+        self._count(self.credential.kind, self.credential.identity)
+
+    def _count(self, kind: str, identity: str) -> None:
+        self.counted_as, self.quotas = kind, limits.count_call(kind, identity)
         waits = [quota.resets_in_seconds for quota in self.quotas if quota.exceeded]
         if waits:
             raise Throttled(wait=max(waits))
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        """Tells a known caller the limits that hold, and what is left of them where that was counted."""
+        """Tells the limits that hold for the caller, and what is left of them where that was counted."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        if self.credential is not None:
-            response["RateLimit-Policy"] = limits.policy_field(limits.policies_for(self.credential.kind))
-        if self.quotas:
-            response["RateLimit"] = limits.quota_field(self.quotas)
+        if self.counted_as:
+            limits.tell(response, self.counted_as, self.quotas)
+        else:  # refused before anybody asked who it is
+            limits.tell_stranger(request, response)
         return response
 
 

@@ -11,10 +11,11 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dreamland.lib.arguments import instant
 from dreamland.lib.console import console, plain, table
 from ledger.exports import FORMATS, Selection, Totals, export
 from ledger.exports.reader import JournalDiffersError
-from ledger.management.arguments import holder, instant
+from ledger.management.arguments import holder
 
 WRONG, WRONGLY_ASKED = 1, 2
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from dreamland.lib.arguments import instant
 from dreamland.lib.console import console, plain, print_json, table
-from ledger.management.arguments import instant
 from ledger.reports import BalanceSheet, Equation, IncomeStatement, Reports, Section, reports
 
 WRONG = 1

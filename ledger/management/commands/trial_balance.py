@@ -1,11 +1,11 @@
 """`manage.py trial_balance`: every account with what was debited and credited."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
+from dreamland.lib.arguments import instant
 from dreamland.lib.console import console, money, print_json, table
 from ledger import book
 
@@ -16,29 +16,17 @@ class Command(BaseCommand):
     help = "The trial balance, from the postings themselves. Exits 1 if debits and credits of an asset differ."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--until", help="only entries dated before this RFC 3339 instant")
+        parser.add_argument("--until", type=instant, help="only entries dated before this RFC 3339 instant")
         parser.add_argument("--json", action="store_true", help="one JSON document instead of a table")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        trial_balance = book.trial_balance(until=_instant(options["until"]))
+        trial_balance = book.trial_balance(until=options["until"])
         if options["json"]:
             print_json(self.stdout, as_document(trial_balance))
         else:
             console(self.stdout).print(as_table(trial_balance))
         if any(debits != credits for debits, credits in trial_balance.totals().values()):
             raise SystemExit(1)
-
-
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise CommandError(f"{text!r} is no RFC 3339 instant", returncode=2) from error
-    if instant.tzinfo is None:
-        raise CommandError(f"{text!r} does not say its offset from UTC", returncode=2)
-    return instant
 
 
 def as_document(trial_balance: book.TrialBalance) -> dict[str, Any]:
