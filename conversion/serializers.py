@@ -1,4 +1,4 @@
-"""What callers get about conversions (docs/api.md, "Shapes")."""
+"""What callers get about conversions (docs/openapi.yaml)."""
 
 from typing import Any
 

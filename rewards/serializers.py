@@ -1,4 +1,4 @@
-"""What callers send and what they get: different classes (docs/api.md, "Shapes")."""
+"""What callers send and what they get: different classes (docs/openapi.yaml)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Values in and out: what docs/api.md says under "Values", line by line."""
+"""Values in and out: what the contract says of values, line by line."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal

@@ -1,4 +1,4 @@
 """What every HTTP call of Dreamland shares: strict reading, problem+json, keyset pages, declared permissions.
 
-Source: docs/api.md, "The HTTP contract".
+Source: docs/openapi.yaml.
 """

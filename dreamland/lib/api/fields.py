@@ -1,4 +1,4 @@
-"""Values as the contract has them: what is not exactly right is refused, never repaired (docs/api.md, "Values")."""
+"""Values as the contract has them: what is not exactly right is refused, never repaired (docs/openapi.yaml)."""
 
 import re
 import unicodedata
