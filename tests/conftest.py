@@ -7,7 +7,11 @@ import pytest
 from django.db import connection, connections
 from django.test import TransactionTestCase
 
+from dreamland.local import files
+from dreamland.local.attachment import FAST_ROOT
 from tests import databases
+
+TURN_SECONDS = 600.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -19,6 +23,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("django_db") or "db" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.django_db(transaction=True), append=False)
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """One test at a time of those that start a whole Dreamland: they share servers, and want the machine."""
+    with files.closing_lock(FAST_ROOT / "alone.lock") as lock:
+        assert lock.wait(TURN_SECONDS), "another test holds the machine for too long"
+        yield
 
 
 @pytest.fixture(scope="session")

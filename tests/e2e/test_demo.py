@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENVIRONMENT", "DJANGO_SETTINGS_MODULE", "ALLOWED_HOSTS")
 
-pytestmark = pytest.mark.xdist_group("demo")  # one at a time: it empties its servers
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def stranger(**changed: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ from tests.e2e.test_demo import ROOT, stranger
 from tests.factories import NOON, a_claim, a_game, a_player
 from tests.sql import run, without_triggers
 
-DEMO = pytest.mark.xdist_group("demo")  # one at a time: it empties its servers
+DEMO = pytest.mark.usefixtures("alone")
 
 
 def simulate(*arguments: str, program: str = "") -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ from tests.sql import run, without_triggers
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.xdist_group("demo")  # not beside the demo: both want the machine
+@pytest.mark.usefixtures("alone")
 def test_a_short_run_of_faults_loses_nothing_and_does_nothing_twice() -> None:
     environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
     done = subprocess.run(

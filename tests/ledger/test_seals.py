@@ -56,12 +56,13 @@ def found() -> set[str]:
 def test_sealing_covers_every_entry_once_in_numbers_without_a_gap() -> None:
     some_history(10)
     links = seal_journal()
-    assert [link.number for link in links] == [1, 2, 3, 4]
+    assert [link.number for link in links] == list(range(1, len(links) + 1))
+    assert len(links) >= 4  # more, where somebody else on the server held the horizon back for a moment
     assert sum(link.entries for link in links) == 10
     assert seal_journal() == ()
     some_history(1)
     (link,) = seal_journal()
-    assert (link.number, link.starts) == (5, links[-1].ends)
+    assert (link.number, link.starts) == (links[-1].number + 1, links[-1].ends)
     assert found() == set()
 
 
@@ -219,12 +220,12 @@ def test_no_false_alarm_while_twenty_writers_post_and_others_seal_and_verify() -
 
 def test_a_link_whose_anchoring_was_cut_off_is_anchored_by_the_next_call(anchor_file: Path) -> None:
     some_history(6)
-    seal_journal()
+    numbers = [link.number for link in seal_journal()]
     whole = anchor_file.read_text()
     anchor_file.write_text(whole[: len(whole) - 40])  # the machine died in the middle of the last line
-    assert set(anchored_links()) == {1}
+    assert sorted(anchored_links()) == numbers[:-1]
     seal_journal()
-    assert set(anchored_links()) == {1, 2}
+    assert sorted(anchored_links()) == numbers
     assert found() == set()
 
 
