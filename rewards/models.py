@@ -3,7 +3,6 @@
 Triggers and foreign keys that hold at once stand in sql/. Wins are written by `rewards.services` and by nothing else.
 """
 
-import uuid
 from decimal import Decimal
 
 from django.conf import settings
@@ -21,6 +20,7 @@ from dreamland.lib.fields import (
     Uuid7,
     amount_constraints,
 )
+from ledger import book
 
 REFERENCE_MAX_LENGTH = 200
 REASON_MAX_LENGTH = 200
@@ -106,10 +106,8 @@ class Player(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=["active", "suspended", "closed"]), name="player_status_known"
             ),
-            # The house's own book (ledger.models.HOUSE) can be nobody's.
-            models.CheckConstraint(
-                condition=~Q(id=uuid.UUID("00000000-0000-7000-8000-000000000000")), name="player_is_not_house"
-            ),
+            # The house's own book can be nobody's.
+            models.CheckConstraint(condition=~Q(id=book.HOUSE), name="player_is_not_house"),
         ]
 
     def __str__(self) -> str:

@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
-        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended
         quiet = options["json"]
         screen = console(self.stderr if quiet else self.stdout)
         servers = attach(DEMO_ROOT)
@@ -168,10 +168,6 @@ class Command(BaseCommand):
             if document["right"]
             else "[bold red]Something is wrong.[/]"
         )
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _away_from_the_hour() -> datetime:

@@ -52,7 +52,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended
         screen = console(self.stderr if options["json"] else self.stdout)
         try:
             with target(options["base_url"], screen) as base_url:
@@ -227,7 +227,3 @@ def own_machine(text: str) -> str:
 
 def _counts(counts: Mapping[Any, int]) -> str:
     return ", ".join(f"{count} x {name}" for name, count in counts.items()) or "none"
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
