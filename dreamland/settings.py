@@ -1,6 +1,7 @@
 """Every setting of Dreamland, read from the environment once. Secure by default; what is unsafe must be asked for."""
 
 import hashlib
+import json
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -228,7 +229,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 # --- Player tokens: signed by the identity service, verified here -------------------------------------------------
 
 # By `kid`: {"2026-11": {"algorithm": "EdDSA", "key": "-----BEGIN PUBLIC KEY-----..."}}; also RS256, and HS256 secrets.
-PLAYER_TOKEN_KEYS: dict[str, dict[str, str]] = env.json("PLAYER_TOKEN_KEYS", default={})
+PLAYER_TOKEN_KEYS: dict[str, dict[str, str]] = json.loads(env.str("PLAYER_TOKEN_KEYS", default="") or "{}")
 if ENVIRONMENT == "local" and not PLAYER_TOKEN_KEYS:  # for `manage.py create_player_token`
     LOCAL_TOKEN_SECRET = hashlib.sha256(f"player tokens of {SECRET_KEY}".encode()).hexdigest()
     PLAYER_TOKEN_KEYS = {"local": {"algorithm": "HS256", "key": LOCAL_TOKEN_SECRET}}

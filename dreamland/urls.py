@@ -3,8 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from dreamland.lib.api.contract import docs, openapi_json
-from dreamland.lib.api.handlers import problem_page, problem_pages
+from dreamland.lib.api.documents import docs, openapi_json, problem_page, problem_pages
 from dreamland.lib.health import livez, readyz
 from dreamland.lib.metrics import metrics
 

@@ -60,6 +60,18 @@ def django_db_setup(django_db_blocker: Any, template_name: str, worker_id: str) 
             databases.drop(server, name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def refusals_are_proved_to_write_nothing() -> Iterator[None]:
+    """Every test that calls the API does it through `tests.http.Api`, or fails."""
+    from django.test import Client
+
+    from tests.http import sends_only_what_is_proved
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "request", sends_only_what_is_proved)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def books_are_right(request: pytest.FixtureRequest) -> Iterator[None]:
     """After every test that has a database: balances equal postings, days equal wins, conversions equal both."""

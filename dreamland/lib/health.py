@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dreamland.lib.api.handlers import method_not_allowed
+from dreamland.lib.api.handlers import read_only
 from dreamland.lib.api.problems import problem, problem_response
 
 BROKER_TIMEOUT_SECONDS = 2  # the database's own limits stand in settings
@@ -21,17 +21,15 @@ BROKER_TIMEOUT_SECONDS = 2  # the database's own limits stand in settings
 log = logging.getLogger(__name__)
 
 
-def livez(request: HttpRequest) -> HttpResponse:
+@read_only
+def livez(_request: HttpRequest) -> HttpResponse:
     """200 as long as the process answers at all. Looks at nothing else: a restart would not mend it."""
-    if request.method not in {"GET", "HEAD"}:
-        return method_not_allowed(request, ["GET", "HEAD"])
     return JsonResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
+@read_only
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 once database, migrations and broker are ready; else 503, telling which is not and no more."""
-    if request.method not in {"GET", "HEAD"}:
-        return method_not_allowed(request, ["GET", "HEAD"])
     checks = {name: "ok" if _holds(name, check) else "failed" for name, check in CHECKS.items()}
     if "failed" in checks.values():
         detail = "not ready: " + ", ".join(name for name, state in checks.items() if state == "failed")

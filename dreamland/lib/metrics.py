@@ -28,7 +28,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from dreamland.lib.api import limits
-from dreamland.lib.api.handlers import method_not_allowed
+from dreamland.lib.api.handlers import read_only
 from dreamland.lib.api.problems import problem, problem_response
 
 Reading = Callable[[], Iterable[Metric]]
@@ -142,10 +142,9 @@ def gauge(
     return family
 
 
+@read_only
 def metrics(request: HttpRequest) -> HttpResponse:
     """GET /metrics: the text, for whom it is meant (`may_read`). Answers also where the database is away."""
-    if request.method not in {"GET", "HEAD"}:
-        return method_not_allowed(request, ["GET", "HEAD"])
     if not may_read(request):
         if settings.METRICS_TOKEN:
             challenge = {"WWW-Authenticate": 'Bearer realm="metrics"'}

@@ -11,7 +11,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
-from rest_framework.test import APIClient
 
 from conversion import leaks, voiding
 from conversion.services import convert_due_hours
@@ -23,7 +22,7 @@ from rewards.services import Recorded, record_wins
 from tests.conversion import helpers
 from tests.conversion.helpers import HOUR, OVER, win
 from tests.factories import a_claim, a_game, a_player, players
-from tests.http import a_client, problem_of
+from tests.http import a_client, problem_of, with_bearer
 from tests.sql import run
 
 pytestmark = pytest.mark.django_db
@@ -108,25 +107,20 @@ def test_who_voided_is_the_key_that_asked_and_who_reported_the_key_that_sent() -
     game, player = a_game(), a_player()
     one, two = (create_game_key(game_id=game.id, scopes=Scope.values) for _ in range(2))
 
-    def as_(key: str) -> APIClient:
-        client = APIClient()
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
-        return client
-
     sent = {
         "reference": "m",
         "player_id": str(player),
         "amount": "1",
         "won_at": render_instant(timezone.now()),
     }
-    body = as_(one.plaintext).post("/v1/wins", sent, format="json").json()
+    body = with_bearer(one.plaintext).post("/v1/wins", sent, format="json").json()
     [result] = (
-        as_(two.plaintext)
+        with_bearer(two.plaintext)
         .post("/v1/wins/batch", {"wins": [sent | {"reference": "n"}]}, format="json")
         .json()["results"]
     )
     assert run("SELECT reference, key_id FROM rewards_win ORDER BY 1") == [("m", one.key_id), ("n", two.key_id)]
-    void(as_(two.plaintext), body["id"])
+    void(with_bearer(two.plaintext), body["id"])
     assert run("SELECT key_id FROM rewards_void") == [(two.key_id,)]
     assert result["status"] == 201
 

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import pytest
 from django.conf import settings
-from django.test import Client
 
 from rewards.keys import create_game_key
 from rewards.models import Scope
@@ -19,6 +18,7 @@ from rewards.services import record_wins
 from tests.factories import NOON, a_claim, a_game, a_player
 from tests.house.test_logs import a_body
 from tests.house.test_logs import post as send
+from tests.http import Api
 from tests.rewards.test_races import count, recorder
 from tests.sql import in_parallel, run
 
@@ -100,7 +100,7 @@ def test_the_limits_of_lateness_and_earliness_are_inclusive_to_the_microsecond(o
 
 
 def test_a_player_who_never_won_has_a_whole_day_and_no_dollars(key: str) -> None:
-    answer = Client().get(f"/v1/players/{a_player()}/stats", headers={"Authorization": f"Bearer {key}"})
+    answer = Api().get(f"/v1/players/{a_player()}/stats", headers={"Authorization": f"Bearer {key}"})
     stats = answer.json()
     assert answer.status_code == 200
     told = {name: stats[name] for name in ("cap", "tokens_won_today", "tokens_remaining_today", "usd_balance")}
@@ -112,4 +112,4 @@ def test_wins_are_taken_while_the_broker_is_away(key: str, settings: Any) -> Non
     settings.CELERY_BROKER_URL = settings.API_LIMITS_URL = "redis://127.0.0.1:1/0"
     player: UUID = a_player()
     assert send("/v1/wins", a_body(player), key).status_code == 201
-    assert Client().get(f"/v1/players/{player}/stats", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    assert Api().get(f"/v1/players/{player}/stats", headers={"Authorization": f"Bearer {key}"}).status_code == 200

@@ -13,14 +13,13 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.test import Client
 from django.urls import include, path
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.test import APIClient, APIRequestFactory
+from rest_framework.test import APIRequestFactory
 
 import ledger.errors  # noqa: F401  (so that its refusals are known below)
 import rewards.errors
@@ -29,9 +28,11 @@ from dreamland.lib.api.errors import ScopeMissing
 from dreamland.lib.api.permissions import Undeclared
 from dreamland.lib.api.views import ApiViewSet
 from dreamland.lib.errors import DomainError
+from dreamland.lib.templatetags.prose import with_code
 from rewards.auth import GameAccess
 from rewards.keys import Credential
 from rewards.models import Scope
+from tests.http import Api
 
 SECRET_DETAIL = "the password is swordfish"
 
@@ -106,7 +107,7 @@ def raising(error: BaseException) -> Callable[[], object]:
 def get(address: str, play: Callable[[], object] | None = None, **headers: str) -> Any:
     """A GET as over the network: what is uncaught is answered and not raised into the test."""
     Stage.play = staticmethod(play or (lambda: None))
-    return APIClient(raise_request_exception=False).get(address, headers=headers)
+    return Api().get(address, headers=headers)
 
 
 def problem_of(response: Any, status: int, code: str) -> dict[str, Any]:
@@ -185,7 +186,7 @@ def test_a_host_that_is_not_ours_is_a_problem() -> None:
 
 
 def test_a_method_that_an_address_does_not_take_is_a_problem_that_names_those_it_takes() -> None:
-    client = APIClient(raise_request_exception=False)
+    client = Api()
     for method in (client.put, client.patch, client.delete, client.options):
         response = method("/v1/stage")
         problem_of(response, 405, "method-not-allowed")
@@ -204,12 +205,12 @@ def test_an_answer_that_we_cannot_give_is_refused() -> None:
     ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "application/xml"],
 )
 def test_a_body_that_is_not_json_is_refused(content_type: str) -> None:
-    response = APIClient().post("/v1/stage", b"a=1", content_type=content_type)
+    response = Api().post("/v1/stage", b"a=1", content_type=content_type)
     problem_of(response, 415, "unsupported-media-type")
 
 
 def post(body: bytes) -> Any:
-    return APIClient().post("/v1/stage", body, content_type="application/json")
+    return Api().post("/v1/stage", body, content_type="application/json")
 
 
 def test_a_body_is_refused_for_its_size_depth_syntax_and_doubled_keys() -> None:
@@ -384,15 +385,22 @@ def test_a_database_that_is_away_is_a_503(database_away: None) -> None:
 
 @pytest.mark.parametrize("code", KINDS)
 def test_the_type_of_every_problem_resolves_to_a_page(code: str) -> None:
-    response = Client().get(f"/v1/problems/{code}")
+    response = Api().get(f"/v1/problems/{code}")
     assert response.status_code == 200
     text = html.unescape(response.content.decode())
-    for part in (KINDS[code].title, KINDS[code].meaning, KINDS[code].remedy, code):
-        assert part in text
+    shown = text.replace("<code>", "`").replace("</code>", "`")
+    for part in (KINDS[code].title, KINDS[code].meaning, KINDS[code].remedy, code, f'"code": "{code}"'):
+        assert part in shown
+    assert "`" not in text
+
+
+def test_a_text_of_ours_is_escaped_and_what_stands_between_backticks_is_code() -> None:
+    assert with_code("a <b> `<c> & d` e") == "a &lt;b&gt; <code>&lt;c&gt; &amp; d</code> e"
+    assert with_code("`a``b`") == "<code>a</code><code>b</code>"
 
 
 def test_all_problems_are_on_one_page_that_links_to_each() -> None:
-    text = Client().get("/v1/problems").content.decode()
+    text = Api().get("/v1/problems").content.decode()
     assert all(f'href="/v1/problems/{code}"' in text for code in KINDS)
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core import signing
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
@@ -22,21 +22,22 @@ from dreamland.lib.api.pages import page, read_cursor, write_cursor
 from dreamland.lib.api.request_id import RequestIdMiddleware
 from dreamland.lib.api.views import ApiViewSet
 from rewards.models import Scope
+from tests.http import Api
 
 
 @pytest.mark.parametrize("given", ["a", "order-7.2_X", "f" * 128])
 def test_a_well_formed_request_id_comes_back(given: str) -> None:
-    assert Client().get("/livez", headers={"X-Request-ID": given})["X-Request-ID"] == given
+    assert Api().get("/livez", headers={"X-Request-ID": given})["X-Request-ID"] == given
 
 
 @pytest.mark.parametrize("given", ["", " ", "a b", "f" * 129, "a\x00", "é", "a,b", "<script>", "a\n", '"a"', "a/b"])
 def test_any_other_request_id_is_replaced_by_a_new_uuid(given: str) -> None:
-    answered = Client().get("/livez", headers={"X-Request-ID": given})["X-Request-ID"]
+    answered = Api().get("/livez", headers={"X-Request-ID": given})["X-Request-ID"]
     assert UUID(answered).version == 7
 
 
 def test_two_requests_have_two_ids() -> None:
-    assert Client().get("/livez")["X-Request-ID"] != Client().get("/livez")["X-Request-ID"]
+    assert Api().get("/livez")["X-Request-ID"] != Api().get("/livez")["X-Request-ID"]
 
 
 def test_the_request_id_is_bound_for_the_logs_also_of_the_answer_and_never_of_the_next_request() -> None:
@@ -116,14 +117,14 @@ def test_the_link_keeps_the_other_parameters() -> None:
 
 
 def test_livez_answers_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    response = Client().get("/livez")  # a test without a database fails where one is asked
+    response = Api().get("/livez")  # a test without a database fails where one is asked
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
     assert response["Cache-Control"] == "no-store"
 
 
 @pytest.mark.django_db
 def test_readyz_is_ready_where_database_migrations_and_broker_are() -> None:
-    response = Client().get("/readyz")
+    response = Api().get("/readyz")
     assert response.status_code == 200
     assert response.json() == {"status": "ready", "checks": {"database": "ok", "migrations": "ok", "broker": "ok"}}
 
@@ -135,7 +136,7 @@ def test_readyz_says_that_the_broker_is_away_and_no_more(
 ) -> None:
     settings.CELERY_BROKER_URL = url
     with caplog.at_level(logging.CRITICAL):
-        response = Client().get("/readyz")
+        response = Api().get("/readyz")
     assert response.status_code == 503
     assert response["Retry-After"]
     assert response.json()["code"] == "unavailable"
@@ -151,7 +152,7 @@ def test_readyz_says_that_a_migration_is_missing() -> None:
             " (SELECT max(name) FROM django_migrations WHERE app = 'rewards')"
         )
         assert cursor.rowcount == 1
-    response = Client().get("/readyz")
+    response = Api().get("/readyz")
     assert response.status_code == 503
     assert response.json()["checks"]["migrations"] == "failed"
 
@@ -162,7 +163,7 @@ def test_readyz_says_that_the_database_is_away() -> None:
     connection.close()
     connection.settings_dict["PORT"] = 1
     try:
-        response = Client().get("/readyz")
+        response = Api().get("/readyz")
     finally:
         connection.close()
         connection.settings_dict["PORT"] = port

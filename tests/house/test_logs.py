@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.conf import settings
 from django.db import IntegrityError
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 
 from conversion.tasks import convert_due_hours_task
 from dreamland.lib.api import log as call_log
@@ -21,6 +21,7 @@ from rewards import services
 from rewards.keys import create_game_key
 from rewards.models import Game, Scope
 from tests.factories import a_game, a_player
+from tests.http import Api
 from tests.sql import run
 
 SECRET = "n0b0dy-may-read-th1s"
@@ -74,7 +75,7 @@ def a_body(player: UUID, amount: str = "1", reference: str = "match-1") -> dict[
 
 
 def post(path: str, body: Any, key: str, **headers: str) -> Any:
-    client = Client(raise_request_exception=False)
+    client = Api()
     return client.post(
         path, body, content_type="application/json", headers={"Authorization": f"Bearer {key}", **headers}
     )
@@ -128,7 +129,7 @@ def test_a_batch_has_one_line_with_counts(lines: Lines, key: str) -> None:
 @pytest.mark.django_db
 def test_a_reading_names_the_route_and_the_player_and_not_the_path(lines: Lines, key: str) -> None:
     player = a_player()
-    Client().get(f"/v1/players/{player}/stats", headers={"Authorization": f"Bearer {key}"})
+    Api().get(f"/v1/players/{player}/stats", headers={"Authorization": f"Bearer {key}"})
     line = lines.only()
     assert (line["route"], line["player_id"]) == ("v1/players/<uuid:player_id>/stats", str(player))
     assert f"/{player}" not in lines.text
@@ -145,7 +146,7 @@ def test_a_reading_names_the_route_and_the_player_and_not_the_path(lines: Lines,
 def test_a_refusal_has_one_line_too_and_django_adds_none(
     path: str, status: int, code: str, route: str, lines: Lines
 ) -> None:
-    answer = Client(raise_request_exception=False).get(path, headers={"Authorization": f"Bearer dl_test_{SECRET}"})
+    answer = Api().get(path, headers={"Authorization": f"Bearer dl_test_{SECRET}"})
     assert answer.status_code == status
     line = lines.only()
     assert (line["status"], line["code"], line["route"]) == (status, code, route)
@@ -153,19 +154,19 @@ def test_a_refusal_has_one_line_too_and_django_adds_none(
 
 
 def test_a_host_that_is_not_ours_is_one_line_without_its_name(lines: Lines) -> None:
-    assert Client(raise_request_exception=False).get("/v1/x", headers={"Host": f"{SECRET}.example"}).status_code == 400
+    assert Api().get("/v1/x", headers={"Host": f"{SECRET}.example"}).status_code == 400
     assert lines.only()["code"] == "bad-request"
     assert SECRET not in lines.text
 
 
 def test_a_method_that_somebody_made_up_is_not_repeated(lines: Lines) -> None:
-    Client().generic("N0B0DY", "/livez")
+    Api().generic("N0B0DY", "/livez")
     assert {line["method"] for line in lines.calls()} <= {"other"}
     assert "N0B0DY" not in lines.text
 
 
 def test_probes_are_told_only_to_who_wants_every_detail(lines: Lines) -> None:
-    Client().get("/livez")
+    Api().get("/livez")
     assert lines.all() == []
 
 
@@ -207,7 +208,7 @@ def test_nothing_that_a_caller_sent_is_in_the_lines_of_a_crash(
 @pytest.mark.django_db
 def test_an_unknown_query_parameter_and_a_malformed_body_stay_out(lines: Lines, key: str) -> None:
     headers = {"Authorization": f"Bearer {key}"}
-    Client().get(f"/v1/players/{a_player()}/stats?{SECRET}={SECRET}", headers=headers)
+    Api().get(f"/v1/players/{a_player()}/stats?{SECRET}={SECRET}", headers=headers)
     post("/v1/wins", f'{{"{SECRET}": "{SECRET}"', key)
     post("/v1/wins", {"reference": SECRET, "amount": SECRET}, key)
     assert [line["code"] for line in lines.calls()] == ["unknown-parameter", "malformed-json", "invalid"]

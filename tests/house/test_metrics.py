@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 from django.core.signals import request_finished
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -25,6 +24,7 @@ from rewards.services import record_wins
 from tests.factories import NOON, a_claim, a_game, a_player, an_entry, hours, players, post
 from tests.house.test_logs import a_body
 from tests.house.test_logs import post as send
+from tests.http import Api
 from tests.sql import run, without_triggers
 
 Samples = dict[tuple[str, tuple[str, ...]], object]
@@ -46,7 +46,7 @@ def key(game: Game) -> str:
 
 
 def scrape(**how: Any) -> Samples:
-    answer = Client(**how).get("/metrics")
+    answer = Api(**how).get("/metrics")
     assert answer.status_code == 200, answer.content
     assert answer["Content-Type"].startswith("text/plain")
     families = text_string_to_metric_families(answer.content.decode())
@@ -64,9 +64,9 @@ def test_calls_are_counted_by_method_route_and_status_with_their_time(key: str) 
     before = scrape()
     player = a_player()
     for _ in range(3):
-        Client().get(f"/v1/players/{player}/stats", headers={"Authorization": f"Bearer {key}"})
-    Client().get(f"/v1/players/{player}/stats")
-    Client().get("/v1/secret-address")
+        Api().get(f"/v1/players/{player}/stats", headers={"Authorization": f"Bearer {key}"})
+    Api().get(f"/v1/players/{player}/stats")
+    Api().get("/v1/secret-address")
     after = scrape()
     route = "v1/players/<uuid:player_id>/stats"
     assert risen(before, after, "dreamland_requests_total", "GET", route, "200") == 3
@@ -274,7 +274,7 @@ def test_the_limit_of_a_figure_does_not_stay_with_the_connection(settings: Any) 
 @pytest.mark.django_db
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1"])
 def test_without_a_token_this_machine_may_read(address: str) -> None:
-    assert Client(REMOTE_ADDR=address).get("/metrics").status_code == 200
+    assert Api(REMOTE_ADDR=address).get("/metrics").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -292,27 +292,27 @@ def test_without_a_token_this_machine_may_read(address: str) -> None:
     ],
 )
 def test_without_a_token_nobody_else_may_also_not_through_a_proxy_on_this_machine(how: dict[str, str]) -> None:
-    answer = Client(**how).get("/metrics")  # type: ignore[arg-type]
+    answer = Api(**how).get("/metrics")
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
 @pytest.mark.django_db
 def test_with_a_token_who_brings_it_may_read_from_anywhere(settings: Any) -> None:
     settings.METRICS_TOKEN = "tökén"
-    answer = Client(REMOTE_ADDR="203.0.113.7").get("/metrics", headers={"Authorization": "bearer tökén"})
+    answer = Api(REMOTE_ADDR="203.0.113.7").get("/metrics", headers={"Authorization": "bearer tökén"})
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic token", "token", "Bearer token "])
 def test_with_a_token_nobody_may_without_it_also_not_this_machine(given: str, settings: Any) -> None:
     settings.METRICS_TOKEN = "token"
-    answer = Client(REMOTE_ADDR="127.0.0.1").get("/metrics", headers={"Authorization": given})
+    answer = Api(REMOTE_ADDR="127.0.0.1").get("/metrics", headers={"Authorization": given})
     assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
     assert answer["WWW-Authenticate"].startswith("Bearer")
 
 
 def test_metrics_are_read_and_nothing_else() -> None:
-    assert Client().post("/metrics").status_code == 405
+    assert Api().post("/metrics").status_code == 405
 
 
 @pytest.mark.django_db

@@ -63,12 +63,30 @@ def test_the_composition_has_each_service_with_what_it_needs(name: str) -> None:
 
 def test_the_composition_has_no_default_secret() -> None:
     variables = re.findall(r"\$\{([A-Z_]+)(:[-?])?([^}]*)\}", (ROOT / "docker-compose.yml").read_text())
-    secrets = {(name, operator) for name, operator, _ in variables if re.search(r"PASSWORD|SECRET|TOKEN", name)}
-    assert {name for name, _ in secrets} == {
-        *("OWNER_PASSWORD", "APP_PASSWORD", "VALKEY_PASSWORD", "SECRET_KEY", "RATE_HTTP_TOKEN")
+    secrets = {
+        (name, operator) for name, operator, _ in variables if re.search(r"PASSWORD|SECRET|TOKEN(_KEYS)?$", name)
     }
-    assert {operator for name, operator in secrets if name != "RATE_HTTP_TOKEN"} == {":?"}
-    assert [default for name, _, default in variables if name == "RATE_HTTP_TOKEN"] == [""]
+    assert {name for name, _ in secrets} == {
+        *("OWNER_PASSWORD", "APP_PASSWORD", "VALKEY_PASSWORD", "SECRET_KEY", "METRICS_TOKEN"),
+        *("RATE_HTTP_TOKEN", "PLAYER_TOKEN_KEYS"),
+    }
+    optional = {"RATE_HTTP_TOKEN", "PLAYER_TOKEN_KEYS"}  # without the first no provider is asked, without the other
+    assert {operator for name, operator in secrets if name not in optional} == {":?"}  # no token is good
+    assert {default for name, _, default in variables if name in optional} == {""}
+
+
+def test_the_secrets_that_composing_needs_are_told_where_one_looks() -> None:
+    needed = set(re.findall(r"\$\{([A-Z_]+):\?", (ROOT / "docker-compose.yml").read_text()))
+    first_lines = (ROOT / "docker-compose.yml").read_text().partition("\n\n")[0]
+    [export] = re.findall(r"^export (.*)\ndocker compose", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+    assert needed == set(re.findall(r"[A-Z_]+(?=[,\n]|$)", first_lines.partition("#   ")[2]))
+    assert needed == set(re.findall(r"([A-Z_]+)=", export))
+
+
+def test_who_reads_metrics_of_a_container_brings_its_token() -> None:
+    assert "METRICS_TOKEN" in COMPOSE["services"]["web"]["environment"]
+    for name in ("worker", "beat", "migrate"):
+        assert "METRICS_TOKEN" not in COMPOSE["services"][name]["environment"], name
 
 
 def test_the_composition_sets_only_settings_that_exist() -> None:

@@ -21,7 +21,7 @@ KINDS: dict[str, Kind] = {
         400,
         "Malformed JSON",
         "The body is not one JSON text (RFC 8259) in UTF-8, or it is nested too deeply, or there is none.",
-        "Send one JSON object with a Content-Length. `detail` says where reading stopped.",
+        "Send one JSON object with a `Content-Length`. `detail` says where reading stopped.",
     ),
     "duplicate-key": Kind(
         400,
@@ -81,7 +81,7 @@ KINDS: dict[str, Kind] = {
         404,
         "Player not found",
         "There is no such player, or it is not the caller's to see.",
-        "Register the player first: PUT /v1/players/{player_id}.",
+        "Register the player first: `PUT /v1/players/{player_id}`.",
     ),
     "win-not-found": Kind(
         404,
@@ -95,8 +95,8 @@ KINDS: dict[str, Kind] = {
     "not-acceptable": Kind(
         406,
         "Not acceptable",
-        "Answers are application/json and problems application/problem+json; `Accept` rules both out.",
-        "Send `Accept: application/json`, or no Accept.",
+        "Answers are `application/json` and problems `application/problem+json`; `Accept` rules both out.",
+        "Send `Accept: application/json`, or no `Accept`.",
     ),
     "reference-reused": Kind(
         409,
@@ -125,7 +125,7 @@ KINDS: dict[str, Kind] = {
     "unsupported-media-type": Kind(
         415,
         "Unsupported media type",
-        "Bodies are application/json in UTF-8.",
+        "Bodies are `application/json` in UTF-8.",
         "Send `Content-Type: application/json`.",
     ),
     "invalid": Kind(
@@ -137,14 +137,14 @@ KINDS: dict[str, Kind] = {
     "invalid-amount": Kind(
         422,
         "Invalid amount",
-        "An amount is a decimal string: ^(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$, and more than zero. Never a number.",
-        "Send it as a string such as 1.25, with up to 18 decimals. It is never rounded.",
+        "An amount is a decimal string: `^(0|[1-9][0-9]{0,19})(\\.[0-9]{1,18})?$`, and more than zero. Never a number.",
+        "Send it as a string such as `1.25`, with up to 18 decimals. It is never rounded.",
     ),
     "invalid-time": Kind(
         422,
         "Invalid time",
-        "A time is an RFC 3339 date-time with an explicit offset, to the microsecond; a day is YYYY-MM-DD.",
-        "Send it like 2026-11-20T10:00:00.123Z.",
+        "A time is an RFC 3339 date-time with an explicit offset, to the microsecond; a day is `YYYY-MM-DD`.",
+        "Send it like `2026-11-20T10:00:00.123Z`.",
     ),
     "daily-cap-exceeded": Kind(
         422,

@@ -1,12 +1,9 @@
 """What all calls of the contract share: credentials, headers, the shape and an example of every problem."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
-
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
 from dreamland.lib.api.catalogue import KINDS
 from dreamland.lib.api.problems import CONTENT_TYPE
@@ -85,6 +82,11 @@ SECURITY_SCHEMES: Json = {
         "in": "cookie",
         "name": "sessionid",
         "description": "The back-office's session: reads with the permission named, writes nothing.",
+    },
+    "metricsToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The METRICS_TOKEN of an installation, for its Prometheus.",
     },
 }
 PROBLEM: Json = {
@@ -176,23 +178,64 @@ def problem_responses(codes: Iterable[str]) -> Iterator[tuple[str, Json]]:
         )
 
 
-# Without a credential: for load balancers, for Prometheus, and for whoever reads this.
-OPEN_CALLS = {
-    "/livez": ("livez", "The process answers.", "application/json", ()),
-    "/readyz": ("readyz", "Database, migrations and broker are ready.", "application/json", ("unavailable",)),
-    "/v1/openapi.json": ("openapi", "This contract.", "application/json", ()),
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call that needs no caller of ours and has nothing to do with money: of load balancers, Prometheus, readers."""
+
+    name: str
+    text: str
+    media_type: str = "application/json"
+    problems: Sequence[str] = ()
+    parameters: Sequence[Json] = ()
+    security: Sequence[Json] = ()
+
+    def operation(self, path: str) -> Json:
+        """The call at `path` as an OpenAPI operation. Probes and scrapes are not counted by the limits."""
+        limits = ["RateLimit", "RateLimit-Policy"] if path.startswith("/v1/") else []
+        shape = {"type": "object" if self.media_type == "application/json" else "string"}
+        answer = {
+            "description": "OK",
+            "headers": headers(["X-Request-ID", *limits]),
+            "content": {self.media_type: {"schema": shape}},
+        }
+        problems = problem_responses([*self.problems, "bad-request", "internal-error"])
+        operation: Json = {
+            "operationId": self.name,
+            "description": self.text,
+            "tags": ["service"],
+            "security": list(self.security),
+            "responses": {"200": answer, **dict(problems)},
+        }
+        return operation | ({"parameters": list(self.parameters)} if self.parameters else {})
+
+
+PROBLEM_CODE: Json = {
+    "name": "code",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "enum": sorted(KINDS)},
 }
-
-
-def _open_call(name: str, text: str, media_type: str, codes: Sequence[str]) -> Json:
-    """A call that anyone may make, and that has nothing to do with money."""
-    answer = {
-        "description": "OK",
-        "headers": {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}},
-        "content": {media_type: {"schema": {"type": "object"}}},
-    }
-    responses = {"200": answer, **dict(problem_responses(codes))}
-    return {"operationId": name, "description": text, "tags": ["service"], "security": [], "responses": responses}
+OPEN_CALLS = {
+    "/livez": OpenCall("livez", "The process answers."),
+    "/readyz": OpenCall("readyz", "Database, migrations and broker are ready.", problems=["unavailable"]),
+    "/metrics": OpenCall(
+        "metrics",
+        "Figures in Prometheus' text format. With the token of this installation; where it has none, on its machine.",
+        "text/plain",
+        ["not-authenticated", "forbidden"],
+        security=[{"metricsToken": []}, {}],
+    ),
+    "/v1/openapi.json": OpenCall("openapi", "This contract."),
+    "/v1/docs": OpenCall("docs", "This contract for people: Swagger UI, which needs no other host.", "text/html"),
+    "/v1/problems": OpenCall("listProblems", "Every problem, for people.", "text/html"),
+    "/v1/problems/{code}": OpenCall(
+        "getProblem",
+        "What the `type` of a problem leads to: what it means and what to do.",
+        "text/html",
+        ["not-found"],
+        [PROBLEM_CODE],
+    ),
+}
 
 
 def example(code: str) -> Json:
@@ -216,7 +259,7 @@ def example(code: str) -> Json:
 def complete(result: Json, **_: Any) -> Json:
     """drf-spectacular's post-processing hook: adds what the operations refer to."""
     result["info"]["description"] = DESCRIPTION
-    result["paths"] |= {path: {"get": _open_call(*call)} for path, call in OPEN_CALLS.items()}
+    result["paths"] |= {path: {"get": call.operation(path)} for path, call in OPEN_CALLS.items()}
     components = result["components"]
     components["schemas"]["Problem"] = PROBLEM
     components |= {
@@ -237,15 +280,3 @@ def document() -> bytes:
 
     rendered: bytes = OpenApiJsonRenderer().render(SchemaGenerator().get_schema(request=None, public=True))
     return rendered
-
-
-@require_safe
-def openapi_json(_request: HttpRequest) -> HttpResponse:
-    """GET /v1/openapi.json."""
-    return HttpResponse(document(), content_type="application/json", headers={"Cache-Control": "no-cache"})
-
-
-@require_safe
-def docs(request: HttpRequest) -> HttpResponse:
-    """GET /v1/docs: Swagger UI, from this server alone."""
-    return render(request, "contract/docs.html")

@@ -1,17 +1,20 @@
-"""Problems outside DRF: Django's own error answers, and the page behind a problem's `type`."""
+"""Problems outside DRF: Django's own error answers, and the views that are no ApiViewSet."""
 
 import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.views import defaults
-from django.views.decorators.http import require_safe
 
 from dreamland.lib.api import limits
-from dreamland.lib.api.catalogue import KINDS
 from dreamland.lib.api.problems import outside_response, problem, problem_response
 
+View = ParamSpec("View")
+
+SAFE_METHODS = ("GET", "HEAD")
 PATHS = ("/v1/", "/livez", "/readyz", "/metrics")  # who calls here reads JSON; the rest are people with a browser
 
 
@@ -20,9 +23,14 @@ def _is_for_programs(request: HttpRequest) -> bool:
 
 
 def _told(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """An answer of the API that no view gave tells the limits too."""
-    if request.path.startswith("/v1/"):
+    """An answer of the API that no ApiViewSet gave tells the limits too. A caller who is known was counted before."""
+    if not request.path.startswith("/v1/"):
+        return response
+    known: str | None = getattr(getattr(request, "auth", None), "kind", None)  # DRF leaves it on Django's request
+    if known is None:
         limits.tell_stranger(request, response)
+    else:
+        limits.tell(response, known, ())
     return response
 
 
@@ -37,7 +45,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     """handler403."""
     if not _is_for_programs(request):
         return defaults.permission_denied(request, exception)
-    return problem_response(problem("forbidden", "this is not yours to do", request=request))
+    return _told(request, problem_response(problem("forbidden", "this is not yours to do", request=request)))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -52,25 +60,20 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     if not _is_for_programs(request):
         return defaults.server_error(request)
     unavailable = outside_response(sys.exc_info()[1], request)
-    return unavailable or problem_response(problem("internal-error", "something failed on our side", request=request))
+    failed = problem("internal-error", "something failed on our side", request=request)
+    return _told(request, unavailable or problem_response(failed))
 
 
-def method_not_allowed(request: HttpRequest, allowed: list[str]) -> HttpResponse:
-    """The 405 of a plain Django view."""
-    detail = f'Method "{request.method}" not allowed.'
-    return problem_response(problem("method-not-allowed", detail, request=request), {"Allow": ", ".join(allowed)})
+def read_only(
+    view: Callable[Concatenate[HttpRequest, View], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, View], HttpResponse]:
+    """A plain view for GET and HEAD. Any other method is a 405 with a problem: Django's own has an empty body."""
 
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: View.args, **kwargs: View.kwargs) -> HttpResponse:
+        if request.method in SAFE_METHODS:
+            return _told(request, view(request, *args, **kwargs))
+        refusal = problem("method-not-allowed", f'Method "{request.method}" not allowed.', request=request)
+        return _told(request, problem_response(refusal, {"Allow": ", ".join(SAFE_METHODS)}))
 
-@require_safe
-def problem_page(request: HttpRequest, code: str) -> HttpResponse:
-    """What a problem's `type` resolves to: its meaning and what to do, for people."""
-    kind = KINDS.get(code)
-    if kind is None:
-        return problem_response(problem("not-found", f'there is no problem "{code}"', request=request))
-    return render(request, "contract/problem.html", {"code": code, "kind": kind})
-
-
-@require_safe
-def problem_pages(request: HttpRequest) -> HttpResponse:
-    """All problems, for people."""
-    return render(request, "contract/problems.html", {"kinds": KINDS})
+    return guarded
