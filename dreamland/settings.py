@@ -205,6 +205,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["dreamland.lib.api.permissions.Undeclared"],
     "DEFAULT_PARSER_CLASSES": ["dreamland.lib.api.parsing.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "dreamland.lib.api.negotiation.Negotiation",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "dreamland.lib.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,

@@ -27,15 +27,22 @@ LEFT JOIN (
 ) side ON side.asset = asset.code
 GROUP BY asset.code ORDER BY asset.code
 """
+# A verification an hour, and a full one from cron.
+VERIFICATIONS = """
+SELECT DISTINCT ON (mode) mode, is_clean::int, extract(epoch FROM clock_timestamp() - as_of)
+FROM ledger_verificationrun ORDER BY mode, id DESC
+"""
 
 
 def readings() -> Iterable[Metric]:
-    """What players hold and are owed, by account; and whether the newest postings balance. Two statements."""
+    """What players hold, by account; whether the newest postings balance; the last verifications. Three statements."""
     with connection.cursor() as cursor:
         cursor.execute(SHARES)
         shares = cursor.fetchall()
         cursor.execute(RECENT_IMBALANCE)
         imbalance = cursor.fetchall()
+        cursor.execute(VERIFICATIONS)
+        verifications = cursor.fetchall()
     held = [((account, asset), amount) for account, asset, amount in shares]
     yield gauge("held_by_players", "What players hold, by control account.", held, ["account", "asset"])
     yield gauge(
@@ -43,4 +50,16 @@ def readings() -> Iterable[Metric]:
         f"Debits less credits of the newest {RECENT_POSTINGS} postings; anything but 0 is an alarm.",
         [((asset,), amount) for asset, amount in imbalance],
         ["asset"],
+    )
+    yield gauge(
+        "verification_clean",
+        "1 if the last verification of the books found nothing wrong, else 0.",
+        [((mode,), clean) for mode, clean, _ in verifications],
+        ["mode"],
+    )
+    yield gauge(
+        "verification_last_seconds",
+        "Time since the books were verified.",
+        [((mode,), seconds) for mode, _, seconds in verifications],
+        ["mode"],
     )

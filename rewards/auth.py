@@ -127,8 +127,11 @@ class StaffAuthentication(SessionAuthentication):
         """The member's access. Raises PermissionDenied for a write without a CSRF token."""
         if request.headers.get("Authorization"):
             return None
+        member = getattr(request._request, "user", None)
+        if not getattr(member, "is_staff", False):  # asked first: a stranger's session is none, and needs no token
+            return None
         signed_in = super().authenticate(request)
-        if signed_in is None or not getattr(signed_in[0], "is_staff", False):
+        if signed_in is None:
             return None
         user: AbstractBaseUser = signed_in[0]
         return user, StaffAccess(cast(PermissionsMixin, user))

@@ -154,7 +154,7 @@ class WinViewSet(WinsApiViewSet):
         links={name: {"win_id": "$response.body#/id"} for name in ("getWin", "voidWin")},
     )
     def create(self, request: Request) -> Response:
-        """POST /v1/wins: 201 where new, 200 and `Idempotent-Replayed: true` where it stands already."""
+        """POST /v1/wins: records a win; 201 where new, 200 and `Idempotent-Replayed: true` where it stands already."""
         claim = Claim(**read_body(request, WinIn))
         note(player_id=claim.player_id)
         (outcome,) = self.record(request, [claim])
@@ -167,7 +167,7 @@ class WinViewSet(WinsApiViewSet):
 
     @Described("recordWins", body=BatchIn, answers={200: BatchOut})
     def batch(self, request: Request) -> Response:
-        """POST /v1/wins/batch: a result for each win, in order, under one 200. What is malformed spoils only itself."""
+        """POST /v1/wins/batch: records many wins. A result for each, in order, under one 200; a bad one is alone."""
         given: list[dict[str, Any] | ValidationError] = read_body(request, BatchIn)["wins"]
         claims = [Claim(**item) for item in given if not isinstance(item, ValidationError)]
         recorded = self.record(request, claims)

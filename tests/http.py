@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from rest_framework.test import APIClient
 
-from dreamland.lib.api.handlers import PATHS
+from dreamland.lib.api.handlers import FOR_PROGRAMS
 from rewards.keys import create_game_key
 from rewards.models import Game, Scope
 
@@ -20,7 +20,7 @@ class Api(APIClient):
     """A caller over HTTP. After every answer from 400 on, every table must be as it was before the call."""
 
     def __init__(self, **defaults: Any) -> None:
-        super().__init__(raise_request_exception=False, **defaults)
+        super().__init__(enforce_csrf_checks=True, raise_request_exception=False, **defaults)
 
     def request(self, **kwargs: Any) -> Any:
         before = fingerprint()
@@ -66,7 +66,7 @@ _sends = Client.request
 
 def sends_only_what_is_proved(self: Client, **request: Any) -> Any:
     """In place of `Client.request` while tests run: another client than `Api` at the API would prove nothing."""
-    if request["PATH_INFO"].startswith(PATHS) and not isinstance(self, Api):
+    if FOR_PROGRAMS.match(request["PATH_INFO"]) and not isinstance(self, Api):
         raise AssertionError(f"call {request['PATH_INFO']} with tests.http.Api: it sees what a refusal wrote")
     return _sends(self, **request)
 

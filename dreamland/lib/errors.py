@@ -37,5 +37,17 @@ def named_refusals(errors: Mapping[str, type[DomainError]]) -> Iterator[None]:
         error = errors.get(constraint_name(violation))
         if error is None:
             raise
-        message = getattr(getattr(violation.__cause__, "diag", None), "message_primary", None)
-        raise error(message or str(violation)) from violation
+        raise error(_told(violation) or _promise(error)) from violation
+
+
+def _told(violation: IntegrityError) -> str | None:
+    """What a guard of ours says. PostgreSQL's own words about a CHECK name tables and rows: nothing for a caller."""
+    diagnostics = getattr(violation.__cause__, "diag", None)
+    ours = getattr(diagnostics, "source_function", None) == "exec_stmt_raise"  # RAISE in PL/pgSQL
+    return getattr(diagnostics, "message_primary", None) if ours else None
+
+
+def _promise(error: type[DomainError]) -> str:
+    """The first line of what the error says about itself, as a detail."""
+    first = (error.__doc__ or error.code).partition("\n")[0].rstrip(".")
+    return first[:1].lower() + first[1:]

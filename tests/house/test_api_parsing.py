@@ -62,6 +62,7 @@ def test_a_number_with_a_point_or_an_exponent_never_becomes_a_float(text: str) -
         b"[-Infinity]",
         b"01",
         b"\xff\xfe{\x00}\x00",  # UTF-16
+        b"\xef\xbb\xbf{}",  # a byte order mark
         b'\xef\xbb\xbf{"a": 1}',  # a byte order mark
         b'"\xff"',
         b'"\xed\xa0\x80"',  # a surrogate in UTF-8's clothes

@@ -158,9 +158,17 @@ def test_a_401_says_how_to_authenticate_and_a_429_when_to_come_back() -> None:
     assert get("/v1/stage", raising(exceptions.Throttled(wait=7)))["Retry-After"] == "7"
 
 
-@pytest.mark.parametrize("address", ["/v1/nothing", "/v1/", "/v1/players/not-a-uuid", "/livez/deeper"])
+@pytest.mark.parametrize("address", ["/v1/nothing", "/v1/", "/v1", "/v1/players/not-a-uuid", "/livez/deeper"])
 def test_an_address_without_anything_is_a_problem_too(address: str) -> None:
     problem_of(get(address), 404, "not-found")
+
+
+def test_a_doubled_slash_before_an_address_is_still_a_program_asking() -> None:
+    problem_of(Api().get("/", PATH_INFO="//v1/wins"), 404, "not-found")
+
+
+def test_a_wrong_method_at_a_page_is_a_problem_before_any_token_against_forgery_is_missed() -> None:
+    problem_of(Api().post("/v1/docs", {}, format="json"), 405, "method-not-allowed")
 
 
 @pytest.mark.parametrize(
@@ -196,8 +204,28 @@ def test_a_method_that_an_address_does_not_take_is_a_problem_that_names_those_it
 
 def test_an_answer_that_we_cannot_give_is_refused() -> None:
     problem_of(get("/v1/stage", accept="text/html"), 406, "not-acceptable")
-    assert get("/v1/stage", accept="application/json").status_code == 200
-    assert get("/v1/stage", accept="*/*").status_code == 200
+    for ruled_out in (
+        "application/json;q=0",
+        "application/json; q=0.000, text/html",
+        "*/*;q=0",
+        "garbage",
+        "none/none",
+    ):
+        problem_of(get("/v1/stage", accept=ruled_out), 406, "not-acceptable")
+    for fine in (
+        "application/json",
+        "*/*",
+        "application/*",
+        "text/html, */*;q=0.1",
+        "text/html;q=0,application/json",
+        "",
+    ):
+        assert get("/v1/stage", accept=fine).status_code == 200, fine
+
+
+def test_how_an_answer_looks_is_not_for_a_media_range_to_say() -> None:
+    answers = [get("/v1/stage", accept=accept) for accept in ("*/*", "application/json; indent=8")]
+    assert len({(answer.content, answer["Content-Type"]) for answer in answers}) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework.test import APIClient
 
 from rewards.models import Game
@@ -13,6 +14,7 @@ from tests.http import Api
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 
+@csrf_exempt
 def refuses(request: HttpRequest, writes: int) -> HttpResponse:
     if writes:
         Game.objects.filter(slug="chess").update(name="Changed")

@@ -18,6 +18,7 @@ import rewards.metrics
 from conversion.services import convert_due_hours
 from dreamland.lib import metrics
 from ledger import book
+from ledger.verification import Mode, verify_and_record
 from rewards.keys import create_game_key
 from rewards.models import Game, Scope
 from rewards.services import record_wins
@@ -156,6 +157,21 @@ def test_what_we_paid_the_provider_is_no_longer_payable(game: Game) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.breaks_books
+def test_the_last_verification_of_each_kind_is_a_figure(game: Game) -> None:
+    assert not any(name == "dreamland_verification_clean" for name, _ in scrape())
+    wins_of(players(1), game, at=NOON)
+    verify_and_record(Mode.FULL)
+    with without_triggers("ledger_balance"):
+        run("UPDATE ledger_balance SET amount = amount + 1")
+    verify_and_record(Mode.FULL)
+    metrics.FIGURES.forget()
+    figures = scrape()
+    assert figures["dreamland_verification_clean", ("full",)] == 0
+    assert 0 <= float(str(figures["dreamland_verification_last_seconds", ("full",)])) < 60
+
+
+@pytest.mark.django_db
 def test_sound_books_have_no_imbalance(game: Game) -> None:
     wins_of(players(3), game, at=NOON)
     figures = scrape()
@@ -211,7 +227,9 @@ def test_the_figures_cost_the_same_statements_however_much_there_is_and_are_read
         ledger.metrics.SHARES,
         ledger.metrics.RECENT_IMBALANCE,
         rewards.metrics.PENDING,
+        ledger.metrics.VERIFICATIONS,
         conversion.metrics.RUNS,
+        conversion.metrics.USD_IMBALANCE,
         conversion.metrics.PAID.replace("%s", f"'{book.HOUSE}'"),
     ],
 )

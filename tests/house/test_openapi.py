@@ -97,6 +97,8 @@ def test_every_call_has_a_name_of_its_own_a_text_and_every_status_that_it_can_an
     assert len({operation["operationId"] for operation in found.values()}) == len(found)
     for call, operation in found.items():
         assert operation["description"], call
+        if not is_service(operation):
+            assert re.fullmatch(r"[A-Z][^`]{5,80}", operation["summary"]), call
         if is_service(operation):
             continue
         assert {"400", "401", "403", "406", "429", "500", "503"} <= operation["responses"].keys(), call

@@ -81,7 +81,7 @@ def test_a_player_with_wrong_values_is_refused_and_not_registered(body: Any, poi
 
 def test_the_house_can_be_nobody() -> None:
     response = a_client(a_game()).put(f"/v1/players/{HOUSE}", {"timezone": "UTC"}, format="json")
-    problem_of(response, 422, "invalid")
+    assert problem_of(response, 422, "invalid")["detail"] == "the id cannot be a player's"  # and no word of a table
 
 
 def test_a_closed_player_stays_as_he_is() -> None:

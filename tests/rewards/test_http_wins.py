@@ -1,5 +1,6 @@
 """Wins over HTTP: one and many, new and repeated, refused for each reason; nothing written where refused."""
 
+import gzip
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -137,6 +138,29 @@ def test_a_call_without_a_body_is_told_so(address: str) -> None:
     client = a_client(a_game())
     problem_of(client.post(address, b"", content_type="application/json"), 400, "malformed-json")
     problem_of(client.post(address), 400, "malformed-json")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
+def test_a_body_in_a_content_encoding_is_refused_and_not_read_as_if_it_had_none(coding: str) -> None:
+    client, player = a_client(a_game()), a_player()
+    for body in (json.dumps(a_win(player)).encode(), gzip.compress(json.dumps(a_win(player)).encode())):
+        headers = {"Content-Encoding": coding}
+        response = client.post("/v1/wins", body, content_type="application/json", headers=headers)
+        problem_of(response, 415, "unsupported-media-type")
+    response = client.post("/v1/wins", a_win(player), format="json", headers={"Content-Encoding": "Identity"})
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("address", "body", "told"),
+    [
+        ("/v1/wins", [], "this is a JSON object"),
+        ("/v1/wins/batch", {"wins": {}}, "this is a JSON array"),
+        ("/v1/wins/batch", {"wins": None}, "This field may not be null."),
+    ],
+)
+def test_what_has_the_wrong_shape_is_told_in_the_words_of_json(address: str, body: Any, told: str) -> None:
+    assert problem_of(post(a_client(a_game()), body, address), 422, "invalid")["detail"] == told
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:

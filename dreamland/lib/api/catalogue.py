@@ -125,8 +125,8 @@ KINDS: dict[str, Kind] = {
     "unsupported-media-type": Kind(
         415,
         "Unsupported media type",
-        "Bodies are `application/json` in UTF-8.",
-        "Send `Content-Type: application/json`.",
+        "Bodies are `application/json` in UTF-8, not compressed.",
+        "Send `Content-Type: application/json` and no `Content-Encoding`.",
     ),
     "invalid": Kind(
         422,

@@ -155,6 +155,8 @@ class ProblemField(serializers.JSONField):
 class StrictSerializer(serializers.Serializer[Any]):
     """A serializer that refuses what it does not know, by name, together with everything else that is wrong."""
 
+    default_error_messages: ClassVar[dict[str, Any]] = {"invalid": "this is a JSON object"}
+
     def to_internal_value(self, data: Any) -> Any:
         unknown: dict[str, Any] = {}
         if isinstance(data, Mapping):
@@ -175,6 +177,8 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 class EachByItself(serializers.ListSerializer[Any]):
     """A list in which a bad item does not spoil the others: its place holds the ValidationError."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {"not_a_list": "this is a JSON array"}
 
     def run_child_validation(self, data: Any) -> Any:
         try:

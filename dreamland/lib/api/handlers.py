@@ -1,5 +1,6 @@
 """Problems outside DRF: Django's own error answers, and the views that are no ApiViewSet."""
 
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -15,16 +16,18 @@ from dreamland.lib.api.problems import outside_response, problem, problem_respon
 View = ParamSpec("View")
 
 SAFE_METHODS = ("GET", "HEAD")
-PATHS = ("/v1/", "/livez", "/readyz", "/metrics")  # who calls here reads JSON; the rest are people with a browser
+# Who calls here reads JSON; the rest are people with a browser.
+FOR_PROGRAMS = re.compile(r"/+(v1|livez|readyz|metrics)(/|$)")
+CONTRACT = re.compile(r"/+v1(/|$)")
 
 
 def _is_for_programs(request: HttpRequest) -> bool:
-    return request.path.startswith(PATHS)
+    return FOR_PROGRAMS.match(request.path) is not None
 
 
 def _told(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """An answer of the API that no ApiViewSet gave tells the limits too. A caller who is known was counted before."""
-    if not request.path.startswith("/v1/"):
+    if not CONTRACT.match(request.path):
         return response
     known: str | None = getattr(getattr(request, "auth", None), "kind", None)  # DRF leaves it on Django's request
     if known is None:
@@ -76,4 +79,5 @@ def read_only(
         refusal = problem("method-not-allowed", f'Method "{request.method}" not allowed.', request=request)
         return _told(request, problem_response(refusal, {"Allow": ", ".join(SAFE_METHODS)}))
 
+    guarded.csrf_exempt = True  # type: ignore[attr-defined]  # nothing to forge; and the 405 comes before a CSRF page
     return guarded

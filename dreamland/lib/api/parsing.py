@@ -58,6 +58,8 @@ def loads(body: bytes) -> Any:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise MalformedJSON("the body is not UTF-8") from error
+    if text.startswith("\ufeff"):
+        raise MalformedJSON("the body begins with a byte order mark")
     _refuse_deep(text)
     try:
         return json.loads(text, object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant)

@@ -3,6 +3,7 @@
 drf-spectacular walks the routes and reads the serializers; here it learns what our own fields and views promise.
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +21,7 @@ from dreamland.lib.api.views import ApiViewSet
 
 Json = dict[str, Any]
 
+FIRST_CLAUSE = re.compile(r"[.:;]\s|[.]$", re.MULTILINE)
 ALWAYS = ("unknown-parameter", "bad-request", "not-authenticated", "credential-expired", "scope-missing", "forbidden")
 ALWAYS_LAST = ("not-acceptable", "rate-limited", "internal-error", "unavailable")
 OF_WRITES = ("players-never-grant",)
@@ -54,6 +56,10 @@ class Contract(AutoSchema):
     def get_description(self) -> str:  # type: ignore[override]
         text: str = super().get_description().partition(": ")[2]  # before it stand method and address
         return text[:1].upper() + text[1:]
+
+    def get_summary(self) -> str:
+        """The first thing that the text says: what one reads beside the address."""
+        return FIRST_CLAUSE.split(self.get_description(), maxsplit=1)[0].strip()
 
     def get_request_serializer(self) -> Any:
         return self.description.body

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.utils import timezone
-from rest_framework.exceptions import APIException, Throttled
+from rest_framework.exceptions import APIException, Throttled, UnsupportedMediaType
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -89,8 +89,13 @@ class ApiViewSet(ViewSet):
 
 
 def read_body(request: Request, serializer: type[Serializer[Any]]) -> dict[str, Any]:
-    """The body as `serializer` reads it. Raises ValidationError with all that is wrong, MalformedJSON, BodyTooLarge."""
+    """The body as `serializer` reads it. Raises ValidationError with all that is wrong.
+
+    Raises MalformedJSON, DuplicateKey, BodyTooLarge, UnsupportedMediaType for what is not even read.
+    """
     if request.META.get("CONTENT_LENGTH") in {None, "", "0"}:  # WSGI sees no body then, and DRF takes that for {}
         raise MalformedJSON("there is no body, or no Content-Length that says so")
+    if request.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}:
+        raise UnsupportedMediaType(request.content_type, "a body is sent as it is, in no Content-Encoding")
     value: dict[str, Any] = serializer().run_validation(request.data)
     return value
