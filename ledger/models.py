@@ -197,7 +197,9 @@ class ClosedDay(models.Model):
         ordering = ["-day"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(closed_at__isnull=True, entries__isnull=True) | Q(closed_at__isnull=False, entries__gte=0),
+                # Said of nulls, too: `entries >= 0` alone is unknown for one, and a CHECK takes what is unknown.
+                condition=Q(closed_at__isnull=True, entries__isnull=True)
+                | Q(closed_at__isnull=False, entries__isnull=False, entries__gte=0),
                 name="closed_day_is_counted",
             ),
         ]

@@ -128,3 +128,24 @@ def test_a_win_is_converted_once(player: UUID, who: str) -> None:
     run("UPDATE rewards_win SET converted_by_id = %s", [first])
     assert refusal("UPDATE rewards_win SET converted_by_id = %s", [second], who=who) == "win_ends_once"
     assert refusal("UPDATE rewards_win SET converted_by_id = NULL", who=who) == "win_ends_once"
+
+
+@pytest.mark.breaks_books  # an entry that is no win
+def test_nothing_of_a_win_refers_to_what_does_not_exist(player: UUID) -> None:
+    (receipt,) = post(an_entry(player, ("dream:issued", "player:dream", "1"), kind="win"))
+    raw = {"entry": receipt.entry_id, "player": player, "amount": "1", "won_at": NOON}
+    nowhere = "'00000000-0000-4000-8000-000000000001'::uuid"
+    for column, guard in (("game.id", "win_game_exists"), ("day.id", "win_allowance_exists")):
+        for who in WHO:
+            assert refusal(WIN.replace(column, nowhere), raw, who=who) == guard
+    for who in WHO:
+        assert refusal(f"UPDATE rewards_win SET converted_by_id = {nowhere}", who=who) == "win_converted_by_exists"
+    run("ALTER TABLE rewards_allowance DISABLE TRIGGER USER")
+    day = (
+        "INSERT INTO rewards_allowance (player_id, day, starts_at, ends_at, cap) VALUES ({}, '2026-11-12', %s, %s, %s)"
+    )
+    assert refusal(day.format(nowhere), [NOON, NOON + hours(1), 5]) == "allowance_player_exists"
+    run("ALTER TABLE rewards_allowance ENABLE TRIGGER USER")
+    precise = [NOON + hours(48), NOON + hours(49), "4.0000000000000000001"]
+    for who in WHO:
+        assert refusal(day.format(f"'{player}'"), precise, who=who) == "allowance_cap_precision"
