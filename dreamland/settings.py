@@ -25,6 +25,13 @@ ENVIRONMENT = env.str("ENVIRONMENT", default="live")  # the word inside the keys
 # Plain HTTP, for a stack that only listens on this machine.
 INSECURE_HTTP = env.bool("INSECURE_HTTP", default=False)
 
+# --- Regions: a cell of its own each (docs/infrastructure.md). Without REGION there is one, and nothing here counts --
+
+REGION = env.str("REGION", default="")  # this cell's name, or "centre"
+REGIONS: dict[str, str] = env.json("REGIONS", default={})  # every region's address: {"eu": "https://eu.example"}
+CLOSING_SPAN = timedelta(hours=1)  # how long an hour is for the centre's control totals; shorter in trials
+CLOSING_MARGIN = timedelta(seconds=2)  # after which an hour is over for sure, also where a clock is set back a little
+
 # --- Applications ------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -46,6 +53,7 @@ INSTALLED_APPS = [
     "ledger",
     "rewards",
     "conversion",
+    "dreamland.world",
 ]
 MIDDLEWARE = [
     "dreamland.lib.api.request_id.RequestIdMiddleware",
@@ -253,7 +261,8 @@ SERVICE_ATTEMPTS = 3  # how often a use case is tried again after a lost race, b
 
 # Who is asked, in this order; the next one only where the one before cannot be reached. "fixed", "http", or the path
 # of a class (conversion.quotes.Provider).
-RATE_PROVIDERS = env.list("RATE_PROVIDERS", default=["fixed"])
+RATES_OF_CENTRE = "dreamland.world.rates.CentreRates"
+RATE_PROVIDERS = env.list("RATE_PROVIDERS", default=["fixed"] if REGION in {"", "centre"} else [RATES_OF_CENTRE])
 RATE_FIXED_PRICE = env.str("RATE_FIXED_PRICE", default="0.15")  # USD for one DREAM
 RATE_HTTP_URL = env.str("RATE_HTTP_URL", default="")
 RATE_HTTP_TOKEN = env.str("RATE_HTTP_TOKEN", default="")
@@ -321,6 +330,19 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 540},
     },
 }
+
+if REGION == "centre":
+    CELERY_BEAT_SCHEDULE["publish the rates of the hours that ended"] = {
+        "task": "world.publish_rates",
+        "schedule": crontab(minute="*/5", hour="*"),
+        "options": {"expires": 240},
+    }
+elif REGION:
+    CELERY_BEAT_SCHEDULE["tell the centre"] = {
+        "task": "world.tell_centre",
+        "schedule": crontab(minute="*/5", hour="*"),
+        "options": {"expires": 240},
+    }
 
 # --- Metrics -----------------------------------------------------------------------------------------------------
 

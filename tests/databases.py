@@ -40,7 +40,12 @@ def template() -> str:
     """The name of a database in which every migration has run; made once for each state of the migrations."""
     digest = hashlib.sha256()
     for path in sorted(
-        [*ROOT.glob("*/migrations/*.py"), *ROOT.glob("*/sql/*.sql"), *ROOT.glob("*/apps.py"), ROOT / "pyproject.toml"]
+        [
+            *(path for app in ("*", "dreamland/*") for path in ROOT.glob(f"{app}/migrations/*.py")),
+            *(path for app in ("*", "dreamland/*") for path in ROOT.glob(f"{app}/sql/*.sql")),
+            *(path for app in ("*", "dreamland/*") for path in ROOT.glob(f"{app}/apps.py")),
+            ROOT / "pyproject.toml",
+        ]
     ):
         digest.update(path.read_bytes())
     name = f"{OURS}_{digest.hexdigest()[:16]}"

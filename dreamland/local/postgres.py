@@ -7,7 +7,9 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from dreamland.local import account, files, processes
 from dreamland.local.errors import LocalServerError, WrongDataVersionError
@@ -41,12 +43,15 @@ class Postgres:
     """One PostgreSQL cluster below `directory`, with one database and one superuser, both named `dreamland`.
 
     `durable=False` trades safety against a crash of the machine for speed: for tests only. Only one process at a
-    time may use a directory; the keeper's lock sees to that.
+    time may use a directory; the keeper's lock sees to that. `settings` are PostgreSQL's own and come last.
     """
 
     name = "postgres"
 
-    def __init__(self, directory: Path, log: Path, *, durable: bool) -> None:
+    def __init__(
+        self, directory: Path, log: Path, *, durable: bool, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.settings = settings
         self.account = account.server_account()
         self.home = account.home(directory, self.account)
         self.data = self.home / "data"
@@ -169,7 +174,7 @@ class Postgres:
 
     def _start_on(self, port: int) -> bool:
         """Start the server on this port and wait until it is ready; False when it is worth another attempt."""
-        settings = SETTINGS | {"port": str(port)} | ({} if self.durable else NOT_DURABLE)
+        settings = SETTINGS | {"port": str(port)} | ({} if self.durable else NOT_DURABLE) | dict(self.settings)
         arguments = [str(self.binaries / "bin" / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]

@@ -10,9 +10,8 @@ from django.db import connection
 from tests.sql import run
 
 ROOT = Path(__file__).parent.parent.parent
-MIGRATIONS = sorted(
-    path for app in ("ledger", "rewards", "conversion") for path in (ROOT / app / "migrations").glob("0*.py")
-)
+APPS = ("ledger", "rewards", "conversion", "dreamland/world")
+MIGRATIONS = sorted(path for app in APPS for path in (ROOT / app / "migrations").glob("0*.py"))
 
 
 @pytest.mark.django_db
@@ -38,7 +37,9 @@ def objects() -> list[tuple[object, ...]]:
 def test_every_migration_goes_back_and_forth_without_a_trace() -> None:
     before = objects()
     call_command("migrate", "ledger", "zero", verbosity=0)
-    ours = [name for kind, name in objects() if str(name).startswith(("ledger", "rewards", "conversion", "refuse"))]
+    ours = [
+        name for kind, name in objects() if str(name).startswith(("ledger", "rewards", "conversion", "world", "refuse"))
+    ]
     assert ours == []
     call_command("migrate", verbosity=0)
     assert objects() == before
@@ -49,7 +50,10 @@ def test_every_migration_goes_back_and_forth_without_a_trace() -> None:
 def test_no_migration_locks_out_or_breaks_what_still_runs() -> None:
     """Dropped columns, new columns that old code cannot fill, indexes that block writers: while both versions run."""
     call_command(
-        "lintmigrations", include_apps=["ledger", "rewards", "conversion"], project_root_path=str(ROOT), quiet=["ok"]
+        "lintmigrations",
+        include_apps=["ledger", "rewards", "conversion", "world"],
+        project_root_path=str(ROOT),
+        quiet=["ok"],
     )
 
 
@@ -67,7 +71,7 @@ def test_a_migration_has_a_name_and_imports_nothing_of_ours_but_column_types(pat
 
 
 def test_every_sql_file_has_its_reverse_and_stands_in_a_migration() -> None:
-    for folder in (ROOT / app / "sql" for app in ("ledger", "rewards", "conversion")):
+    for folder in (ROOT / app / "sql" for app in APPS):
         migrations = "".join(path.read_text() for path in (folder.parent / "migrations").glob("0*.py"))
         for path in folder.glob("*.sql"):
             name = path.name.removesuffix(".reverse.sql").removesuffix(".sql")

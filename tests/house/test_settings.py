@@ -54,6 +54,9 @@ def test_the_deployment_check_is_silent_under_production_settings() -> None:
         ({"RATE_FIXED_PRICE": "NaN"}, "dreamland.E003"),
         ({"RATE_FIXED_PRICE": "-1"}, "dreamland.E003"),
         ({"RATE_MIN": "2000"}, "dreamland.E004"),
+        ({"REGION": "eu"}, "dreamland.E021"),
+        ({"REGIONS": '{"e u": "https://eu.dreamland.example"}'}, "dreamland.E020"),
+        ({"REGION": "eu", "REGIONS": '{"eu": "http://eu.dreamland.example"}'}, "dreamland.E022"),
     ],
 )
 def test_what_is_unsafe_or_impossible_fails_the_deployment_check(environment: dict[str, str], said: str) -> None:
@@ -86,3 +89,9 @@ def test_every_setting_that_an_operator_may_set_stands_in_the_example() -> None:
     limits = {name for name in read if re.search(r"_(MS|SECONDS|HOURS|MINUTES|ATTEMPTS|CHUNK|TICK|RUN|BYTES)$", name)}
     assert read - example - limits == {"STATIC_ROOT"}
     assert example <= read
+
+
+def test_a_region_of_a_world_passes_the_deployment_check() -> None:
+    world = {"REGION": "eu", "REGIONS": '{"eu": "https://eu.dreamland.example", "us": "https://us.dreamland.example"}'}
+    checked = check("--deploy", "--fail-level", "WARNING", **(PRODUCTION | world))
+    assert (checked.returncode, "no issues" in checked.stdout) == (0, True), checked.stderr

@@ -1,0 +1,58 @@
+"""A world of three real clusters for the tests of a worker, and the cells that a test acts in."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from dreamland.local.attachment import FAST_ROOT
+from dreamland.world import clusters
+from dreamland.world.centre import DATABASE
+from dreamland.world.clusters import CENTRE, World
+from ledger import book
+from rewards.models import Game
+from tests.factories import a_game
+from tests.world.helpers import acting_in, tell
+
+
+@pytest.fixture(scope="session")
+def started(worker_id: str) -> Iterator[World]:
+    root = FAST_ROOT / f"world-{worker_id}"
+    shutil.rmtree(root, ignore_errors=True)
+    with clusters.running(root, durable=False) as world:
+        yield world
+
+
+@pytest.fixture
+def world(started: World, alone: None, django_db_blocker: Any) -> Iterator[World]:
+    with django_db_blocker.unblock():
+        yield started
+
+
+@pytest.fixture
+def proven(world: World) -> Iterator[None]:
+    """After the test every region's books are right, and the centre finds nothing wrong."""
+    yield
+    for region in world.regions:
+        with acting_in(world, region):
+            wrong = [finding for finding in book.verify().findings if finding.wrong_rows]
+        assert not wrong, f"{region}: {wrong[0].check.name}: {wrong[0].subject}: {wrong[0].problem}"
+    tell(world)
+    assert world.verify() == ()
+
+
+@pytest.fixture
+def analytics(world: World) -> Iterator[psycopg.Connection[Any]]:
+    with world.centre.connect(DATABASE) as connected:
+        yield connected
+
+
+@pytest.fixture
+def game(world: World) -> Game:
+    """A game, made at the centre and known in the regions."""
+    with acting_in(world, CENTRE):
+        made = a_game()
+    world.catch_up()
+    return made

@@ -1,0 +1,187 @@
+"""Nothing leaves a cell but what the contract lists, whoever tries; and nothing comes in but from the centre."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from conversion.services import fetch_rate
+from dreamland.world.clusters import ANALYTICS_READER, REFERENCE_READER, World
+from dreamland.world.contract import FACTS, REFERENCE
+from tests.factories import NOON, a_game, hours
+from tests.world.helpers import acting_in, rows
+
+Connect = Callable[[str, str], psycopg.Connection[Any]]
+
+
+def refused(connected: psycopg.Connection[Any], statement: str) -> str:
+    """The name of the guard that refuses, or the SQLSTATE."""
+    with pytest.raises(psycopg.Error) as error:
+        connected.execute(statement.encode())
+    return error.value.diag.constraint_name or str(error.value.sqlstate)
+
+
+@pytest.mark.parametrize(
+    ("statement", "guard"),
+    [
+        ("CREATE PUBLICATION leak FOR ALL TABLES", "publication_names_its_columns"),
+        ("CREATE PUBLICATION leak FOR ALL TABLES WITH (publish = 'insert')", "publication_names_its_columns"),
+        (
+            "CREATE PUBLICATION leak FOR TABLES IN SCHEMA public WITH (publish = 'insert')",
+            "publication_names_its_columns",
+        ),
+        ("CREATE PUBLICATION leak FOR TABLE rewards_player WITH (publish = 'insert')", "publication_follows_contract"),
+        (
+            "CREATE PUBLICATION leak FOR TABLE rewards_win (entry_id, player_id) WITH (publish = 'insert')",
+            "publication_follows_contract",
+        ),
+        ("ALTER PUBLICATION facts ADD TABLE world_playerreference", "publication_follows_contract"),
+        ("ALTER PUBLICATION facts SET TABLE ledger_journalentry", "publication_follows_contract"),
+        ("ALTER PUBLICATION facts ADD TABLES IN SCHEMA public", "22023"),
+        ("ALTER PUBLICATION facts SET (publish = 'insert, delete')", "publication_only_tells_what_arrives"),
+        ("ALTER PUBLICATION facts SET (publish = 'insert, update')", "publication_only_tells_what_arrives"),
+        ("CREATE PUBLICATION leak", "publication_only_tells_what_arrives"),
+    ],
+)
+def test_the_database_refuses_a_publication_outside_the_contract_also_to_its_owner(
+    world: World, statement: str, guard: str
+) -> None:
+    with world.cells["eu"].connect() as connected:
+        assert refused(connected, statement) == guard
+
+
+def test_control_without_the_guard_the_publication_is_made(world: World) -> None:
+    with world.cells["eu"].connect() as connected:
+        connected.execute("ALTER EVENT TRIGGER publication_guard DISABLE")
+        connected.execute("CREATE PUBLICATION leak FOR ALL TABLES")
+        connected.execute("DROP PUBLICATION leak")
+        connected.execute("ALTER EVENT TRIGGER publication_guard ENABLE")
+
+
+@pytest.fixture
+def reader(world: World) -> psycopg.Connection[Any]:
+    return psycopg.connect(world.conninfo("eu", ANALYTICS_READER), autocommit=True)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT memo FROM ledger_journalentry",
+        "SELECT holder FROM ledger_posting",
+        "SELECT * FROM rewards_win",
+        "SELECT reference FROM rewards_win",
+        "SELECT id FROM rewards_player",
+        "SELECT player_id FROM world_playerreference",
+        "SELECT FROM auth_user",
+        "INSERT INTO world_beat (number) VALUES (1000000)",
+        "CREATE TABLE mine (id int)",
+        "CREATE PUBLICATION mine",
+    ],
+)
+def test_the_centres_reader_may_read_the_published_columns_and_no_others(
+    reader: psycopg.Connection[Any], statement: str
+) -> None:
+    with reader, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        reader.execute(statement.encode())
+
+
+def test_control_the_reader_reads_what_is_published(reader: psycopg.Connection[Any]) -> None:
+    with reader:
+        for table in FACTS.tables:
+            rows(reader, f"SELECT {', '.join(table.columns)} FROM {table.name}")
+
+
+def test_no_reader_can_copy_a_whole_cluster_or_reach_another_database(world: World) -> None:
+    for name, role in (("eu", ANALYTICS_READER), ("centre", REFERENCE_READER)):
+        for changed in ({"replication": "true"}, {"dbname": "postgres"}, {"dbname": "analytics"}):
+            with pytest.raises(psycopg.OperationalError, match=r"pg_hba|rejects"):
+                psycopg.connect(psycopg.conninfo.make_conninfo(world.conninfo(name, role), **changed))
+
+
+def test_the_contract_names_no_column_that_is_about_a_person() -> None:
+    suspicious = re.compile(
+        r"holder|player|^reference$|memo|note|reason|metadata|name|mail|phone|birth|address|_ip$|user|_by|key"
+    )
+    named = {
+        f"{table.name}.{column}" for table in FACTS.tables for column in table.columns if suspicious.search(column)
+    }
+    # The random name of a player, which only the region can resolve, and only until the player is erased.
+    assert named == {"world_activity.reference"}
+
+
+def test_the_contract_is_what_the_migrated_database_has(world: World) -> None:
+    with world.cells["eu"].connect() as connected:
+        for publication in (FACTS, *REFERENCE):
+            for table in publication.tables:
+                found = dict(
+                    rows(
+                        connected,
+                        "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute"
+                        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+                        table.name,
+                    )
+                )
+                assert {name: found.get(name) for name in table.columns} == table.columns
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO rewards_game (slug, name) VALUES ('own', 'Own')",
+        "UPDATE rewards_game SET name = 'Ours'",
+        "DELETE FROM rewards_game WHERE slug = 'untouched'",
+        "INSERT INTO conversion_rate (hour, price, provider, quoted_at, state)"
+        " VALUES ('2026-01-01T00:00Z', 9, 'us', now(), 'accepted')",
+        "INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed)"
+        " VALUES ('2040-01-01T00:00Z', 'x', 0, 0)",
+        "INSERT INTO ledger_account VALUES ('usd:mine', 'Mine', 'USD', 'asset', 'debit', false)",
+        "UPDATE ledger_account SET name = 'x'",
+        "TRUNCATE ledger_account CASCADE",
+    ],
+)
+def test_a_region_cannot_write_reference_data_also_as_owner(world: World, statement: str) -> None:
+    with acting_in(world, "centre"):
+        a_game("untouched")
+    world.catch_up()
+    with world.cells["eu"].connect() as connected:
+        assert refused(connected, statement) == "reference_is_the_centres"
+
+
+def test_reference_data_of_the_centre_is_the_same_in_every_region(world: World) -> None:
+    with acting_in(world, "centre"):
+        a_game(f"game-{uuid4().hex[:8]}")
+        fetch_rate(hour=NOON - hours(5), now=NOON)
+    world.catch_up()
+    for publication in REFERENCE:
+        for table in publication.tables:
+            wanted = f"SELECT {', '.join(table.columns)} FROM {table.name}"
+            wanted += f" WHERE {table.rows}" if table.rows else ""
+            with world.centre.connect() as centre:
+                expected = sorted(rows(centre, wanted), key=str)
+            assert expected
+            for region in world.regions:
+                with world.cells[region].connect() as connected:
+                    assert sorted(rows(connected, wanted), key=str) == expected
+
+
+def test_a_row_that_a_migration_brings_after_the_centre_sent_it_passes(world: World) -> None:
+    """Migrations add accounts with ON CONFLICT DO NOTHING, and the centre is migrated first."""
+    with world.cells["eu"].connect() as connected:
+        connected.execute(
+            "INSERT INTO ledger_account SELECT * FROM ledger_account WHERE code = 'usd:cash' ON CONFLICT DO NOTHING"
+        )
+
+
+def test_the_chain_is_worked_out_by_the_same_text_in_regions_and_at_the_centre() -> None:
+    package = Path(__file__).parent.parent.parent / "dreamland" / "world"
+    found = [
+        re.search(r"FUNCTION world_chain\(.*?\$\$;", (package / place).read_text(), re.DOTALL)
+        for place in ("sql/hours.sql", "setup/centre_views.sql")
+    ]
+    assert found[0]
+    assert found[1]
+    assert found[0][0] == found[1][0]
