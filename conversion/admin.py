@@ -1,7 +1,12 @@
-"""Rates, fee rules, runs and conversions in the back-office: read-only."""
+"""Rates, fee rules, runs and conversions in the back-office."""
+
+from collections.abc import Sequence
 
 from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import URLPattern, path, reverse
 
+from conversion import deed_pages, pages
 from conversion.models import (
     Conversion,
     ConversionRun,
@@ -14,84 +19,188 @@ from conversion.models import (
     RunTransition,
     VoidedConversion,
 )
-from dreamland.lib.admin import ReadOnlyAdmin, amount
+from dreamland.lib.admin import ReadOnlyAdmin, amount, identifier, state
+from dreamland.lib.pages import Block, Door
+
+MENU, OPERATIONS, BOOKS = "Conversion", "Operations", "Books"
 
 
 @admin.register(Rate)
 class RateAdmin(ReadOnlyAdmin):
-    list_display = ["hour", amount("price"), "state", "reason", "provider", "failed_before", "quoted_at", "fetched_at"]
-    list_filter = ["state", "provider"]
-    ordering = ["-hour"]
+    menu, icon, menu_order = MENU, "currency_exchange", 20
+    list_display = [
+        "hour",
+        amount("price", "USD for 1 DREAM"),
+        state("state", pages.RATE_COLOURS),
+        "reason",
+        "provider",
+        "failed_before",
+        "quoted_at",
+        "fetched_at",
+    ]
+    list_filter = ["state"]
+    empty_text = "A rate is asked for when the first hour with a win is over."
+
+    def get_urls(self) -> list[URLPattern]:
+        guarded = self.admin_site.admin_view
+        return [
+            path("<uuid:rate_id>/ask/", guarded(deed_pages.propose_rate), name="conversion_rate_ask"),
+            *super().get_urls(),
+        ]
+
+    def page_title(self, row: Rate) -> str:
+        return f"Rate of {pages.hour_text(row.hour)}"
+
+    def blocks(self, request: HttpRequest, row: Rate) -> list[Block]:
+        return pages.rate_blocks(row)
+
+    def doors(self, request: HttpRequest, row: Rate) -> list[Door]:
+        doors = [Door("Run of this hour", pages.listing("conversion_conversionrun", hour=row.hour.isoformat()))]
+        if row.state == Rate.State.QUARANTINED:
+            open_one = RateProposal.objects.filter(rate=row, decision=None).first()
+            if open_one and request.user.has_perm(deed_pages.DECIDE):
+                doors.append(
+                    Door("Decide", reverse("admin:conversion_rateproposal_decide", args=[open_one.pk]), is_main=True)
+                )
+            elif not open_one and request.user.has_perm(deed_pages.PROPOSE):
+                doors.append(
+                    Door("Ask that it pass", reverse("admin:conversion_rate_ask", args=[row.pk]), is_main=True)
+                )
+        return doors
 
 
 @admin.register(FeeRule)
 class FeeRuleAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "percent", 30
+    keyset = ("-effective_from",)
     list_display = ["effective_from", "provider", amount("percentage"), amount("fixed"), amount("minimum")]
-    ordering = ["-effective_from"]
+    empty_text = "Without a fee rule no hour can be converted: manage.py fee_rule adds one."
+
+    def page_title(self, row: FeeRule) -> str:
+        return f"Fee rule from {row.effective_from:%Y-%m-%d %H:%M} UTC"
+
+    def blocks(self, request: HttpRequest, row: FeeRule) -> list[Block]:
+        return pages.fee_rule_blocks(row)
 
 
 @admin.register(ConversionRun)
 class ConversionRunAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "schedule", 10
+    keyset = ("-hour",)
     list_display = [
         "hour",
-        "state",
+        state("state", pages.RUN_COLOURS),
         "reason",
         "conversions",
-        amount("tokens"),
-        amount("usd"),
-        amount("fees"),
+        amount("tokens", "DREAM"),
+        amount("usd", "USD"),
+        amount("fees", "fees, USD"),
         "finished_at",
     ]
     list_filter = ["state"]
-    ordering = ["-hour"]
+    empty_text = "The first run is made when the first hour with a win is over."
+
+    def get_urls(self) -> list[URLPattern]:
+        guarded = self.admin_site.admin_view
+        return [
+            path("<uuid:run_id>/retry/", guarded(deed_pages.retry), name="conversion_conversionrun_retry"),
+            *super().get_urls(),
+        ]
+
+    links_filter_by = ("hour",)
+
+    def page_title(self, row: ConversionRun) -> str:
+        return f"Run of {pages.hour_text(row.hour)}"
+
+    def blocks(self, request: HttpRequest, row: ConversionRun) -> list[Block]:
+        return pages.run_blocks(row)
+
+    def doors(self, request: HttpRequest, row: ConversionRun) -> list[Door]:
+        doors = [
+            Door("Conversions", pages.listing("conversion_conversion", run__id__exact=row.pk), icon="swap_horiz"),
+            Door(
+                "Rates of this hour",
+                pages.listing("conversion_rate", hour=row.hour.isoformat()),
+                icon="currency_exchange",
+            ),
+        ]
+        if row.state != ConversionRun.State.DONE and request.user.has_perm(deed_pages.RETRY):
+            address = reverse("admin:conversion_conversionrun_retry", args=[row.pk])
+            doors.append(Door("Try again", address, icon="replay", is_main=True))
+        return doors
 
 
 @admin.register(Conversion)
 class ConversionAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "swap_horiz", 15
     list_display = [
-        "entry_id",
-        "player_id",
+        "converted_at",
+        identifier("entry_id", description="conversion"),
+        identifier("player_id", "rewards_player"),
         "hour",
         "day",
-        amount("tokens"),
-        amount("usd"),
-        amount("fee"),
-        "converted_at",
+        amount("tokens", "DREAM"),
+        amount("usd", "USD"),
+        amount("fee", "fee, USD"),
     ]
-    ordering = ["-entry"]
-    search_fields = ["=entry__id", "=player__id"]
+    list_display_links = ["converted_at", "id_entry_id"]
+    search_ids = ("pk", "player")
     search_help_text = "A whole entry or player id"
+    empty_text = "Tokens are converted when the hour in which they were won is over."
+
+    def get_keyset(self, request: HttpRequest) -> Sequence[str]:
+        """The lines of one run are found by the run's index, and so in its order."""
+        one_run = "run__id__exact" in request.GET
+        return ("player_id", "hour", "day", "entry_id") if one_run else ("-entry_id",)
+
+    links_filter_by = ("run__id__exact",)
+
+    def page_title(self, row: Conversion) -> str:
+        return f"Conversion of {row.tokens.normalize():f} DREAM"
+
+    def blocks(self, request: HttpRequest, row: Conversion) -> list[Block]:
+        return pages.conversion_blocks(row)
 
 
 @admin.register(VoidedConversion)
 class VoidedConversionAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "undo", 40
     list_display = [
-        "entry_id",
-        "win_id",
-        "player_id",
-        "hour",
-        "day",
-        amount("tokens"),
-        amount("usd"),
-        amount("owed"),
         "voided_at",
+        identifier("entry_id", description="entry"),
+        identifier("win_id", "rewards_win"),
+        identifier("player_id", "rewards_player"),
+        "hour",
+        amount("tokens", "DREAM"),
+        amount("usd", "USD"),
+        amount("owed", "owed, USD"),
     ]
-    ordering = ["-entry"]
-    search_fields = ["=win__entry__id", "=player__id"]
+    list_display_links = ["voided_at", "id_entry_id"]
+    search_ids = ("win", "player")
     search_help_text = "A whole win or player id"
+    empty_text = "No converted win was taken back."
+
+    def page_title(self, row: VoidedConversion) -> str:
+        return f"Taken back: {row.tokens.normalize():f} DREAM"
 
 
 @admin.register(RunTransition)
 class RunTransitionAdmin(ReadOnlyAdmin):
-    list_display = ["at", "run", "from_state", "to_state", "cause", "by_role"]
+    menu, icon, menu_order = MENU, "timeline", 50
+    list_display = ["at", "run", "from_state", state("to_state", pages.RUN_COLOURS), "cause", "by_role"]
     list_select_related = ["run"]
-    ordering = ["-id"]
-    search_fields = ["=run__id"]
+    search_ids = ("run",)
     search_help_text = "A whole run id"
+    empty_text = "No hour was converted yet."
+
+    def page_title(self, row: RunTransition) -> str:
+        return f"{row.from_state or 'nothing'} to {row.to_state}"
 
 
 @admin.register(ProviderHealth)
 class ProviderHealthAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = OPERATIONS, "monitor_heart", 30
+    keyset = ("provider",)
     list_display = [
         "provider",
         "last_success_at",
@@ -100,25 +209,83 @@ class ProviderHealthAdmin(ReadOnlyAdmin):
         "consecutive_failures",
         "latency_ms",
     ]
-    ordering = ["provider"]
+    empty_text = "No provider was asked for a rate yet."
 
 
 @admin.register(RateProposal)
 class RateProposalAdmin(ReadOnlyAdmin):
-    list_display = ["proposed_at", "rate", "attempt", "reason", "proposed_by"]
-    list_select_related = ["rate", "proposed_by"]
-    ordering = ["-id"]
+    menu, icon, menu_order = MENU, "how_to_vote", 25
+    list_display = [
+        "proposed_at",
+        "rate",
+        state("state", {"waits": "danger", "approved": "success"}),
+        "reason",
+        "proposed_by",
+    ]
+    list_select_related = ["rate", "proposed_by", "decision"]
+    empty_text = "A rate that jumps is held back, and somebody asks that it pass."
+
+    def get_urls(self) -> list[URLPattern]:
+        guarded = self.admin_site.admin_view
+        return [
+            path("<uuid:proposal_id>/decide/", guarded(deed_pages.decide), name="conversion_rateproposal_decide"),
+            *super().get_urls(),
+        ]
+
+    def complete_page(self, rows: list[RateProposal]) -> list[RateProposal]:
+        for row in rows:
+            decision = getattr(row, "decision", None)
+            row.state = "waits" if not decision else "approved" if decision.approved else "rejected"  # type: ignore[attr-defined]
+        return rows
+
+    def page_title(self, row: RateProposal) -> str:
+        return f"Asked: rate of {pages.hour_text(row.rate.hour)}"
+
+    def doors(self, request: HttpRequest, row: RateProposal) -> list[Door]:
+        if hasattr(row, "decision") or not request.user.has_perm(deed_pages.DECIDE):
+            return []
+        return [Door("Decide", reverse("admin:conversion_rateproposal_decide", args=[row.pk]), is_main=True)]
 
 
 @admin.register(RateDecision)
 class RateDecisionAdmin(ReadOnlyAdmin):
-    list_display = ["decided_at", "proposal_id", "approved", "reason", "proposed_by", "decided_by"]
+    menu, icon, menu_order = MENU, "gavel", 26
+    list_display = [
+        "decided_at",
+        identifier("proposal_id", "conversion_rateproposal"),
+        "approved",
+        "reason",
+        "proposed_by",
+        "decided_by",
+    ]
     list_select_related = ["proposed_by", "decided_by"]
-    ordering = ["-proposal"]
+    empty_text = "Nobody had to decide about a rate yet."
+
+    def page_title(self, row: RateDecision) -> str:
+        return "Approved" if row.approved else "Rejected"
 
 
 @admin.register(FeeSettlement)
 class FeeSettlementAdmin(ReadOnlyAdmin):
-    list_display = ["settled_at", "reference", amount("amount"), "posted_by", "entry_id"]
+    menu, icon, menu_order = BOOKS, "payments", 70
+    list_display = [
+        "settled_at",
+        "reference",
+        amount("amount", "USD"),
+        "posted_by",
+        identifier("entry_id", "ledger_journalentry"),
+    ]
     list_select_related = ["posted_by"]
-    ordering = ["-settled_at"]
+    empty_text = "No fees were paid yet."
+
+    def get_urls(self) -> list[URLPattern]:
+        guarded = self.admin_site.admin_view
+        return [path("pay/", guarded(deed_pages.settle), name="conversion_feesettlement_pay"), *super().get_urls()]
+
+    def list_doors(self, request: HttpRequest) -> list[Door]:
+        if not request.user.has_perm(deed_pages.SETTLE):
+            return []
+        return [Door("Fees were paid", reverse("admin:conversion_feesettlement_pay"), icon="add", is_main=True)]
+
+    def page_title(self, row: FeeSettlement) -> str:
+        return f"Payment {row.reference}"

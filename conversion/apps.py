@@ -28,4 +28,12 @@ class ConversionConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from conversion import checks, control_checks  # noqa: F401  (register the checks of `verify_books`)
+        from conversion import checks, control_checks, pages  # noqa: F401  (register the checks of `verify_books`)
+        from dreamland.lib.pages import register_behind
+
+        register_behind(pages.behind_entry)
+        from conversion import tiles as conversion_tiles
+        from dreamland.lib import tiles
+
+        tiles.register_tiles("conversion.view_conversionrun", conversion_tiles.tiles)
+        tiles.register_charts("conversion.view_conversionrun", conversion_tiles.charts)

@@ -36,6 +36,7 @@ CLOSING_MARGIN = timedelta(seconds=2)  # after which an hour is over for sure, a
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -142,8 +143,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
-DATE_FORMAT = "Y-m-d"
-DATETIME_FORMAT = "Y-m-d H:i:s e"  # people of many zones read it: say which
+FORMAT_MODULE_PATH = ["dreamland.formats"]  # people of many zones read times: they say which
 STATIC_URL = "/static/"
 STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / ".local" / "static")
 
@@ -169,7 +169,19 @@ X_FRAME_OPTIONS = "DENY"
 
 # --- Back-office -------------------------------------------------------------------------------------------------
 
-UNFOLD: dict[str, Any] = {"SITE_TITLE": "Dreamland", "SITE_HEADER": "Dreamland", "SITE_SYMBOL": "account_balance"}
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Dreamland",
+    "SITE_HEADER": "Dreamland",
+    "SITE_SUBHEADER": "Back-office",
+    "SITE_SYMBOL": "account_balance",
+    "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "dreamland.dashboard.icon"}],
+    "STYLES": ["dreamland.dashboard.style"],
+    "DASHBOARD_CALLBACK": "dreamland.dashboard.show",
+    "SIDEBAR": {"show_search": True, "navigation": "dreamland.dashboard.menu"},
+}
+ADMIN_STATEMENT_LINES = 500  # of an account over a time; where there are more, hours and days are shown
+ADMIN_DAYS_SAMPLED = 10_000  # newest player days that are looked at for the games that fill them
 
 # --- HTTP API ----------------------------------------------------------------------------------------------------
 

@@ -1,36 +1,220 @@
 """The books in the back-office: read-only by construction."""
 
-from django.contrib import admin
-from unfold.admin import TabularInline
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
-from dreamland.lib.admin import ReadOnly, ReadOnlyAdmin, amount
-from ledger.models import Account, JournalEntry, PeriodClose, Posting
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from dreamland.lib.admin import ReadOnlyAdmin, as_uuid, identifier, state
+from dreamland.lib.columns import BAD, GOOD, NEWS, WAITS, amount_text
+from dreamland.lib.deeds import reading
+from dreamland.lib.filters import InstantRange, WhetherSet
+from dreamland.lib.pages import Block, Door, Facts
+from ledger import pages
+from ledger.lines import postings_of
+from ledger.models import HOUSE, Account, ClosedDay, JournalEntry, PeriodClose, Posting, Seal, VerificationRun
+from ledger.selectors import trial_balance
+
+MENU = "Books"
+KIND_COLOURS = {"win": NEWS, "conversion": GOOD, "reversal": WAITS, "void": WAITS}
 
 
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
-    list_display = ["code", "name", "asset", "kind", "normal_side", "held"]
-    list_filter = ["asset", "kind", "held"]
+    menu, icon, menu_order = MENU, "account_tree", 30
+    keyset = ("code",)
+    list_display = ["code", "name", "asset", "kind", "normal_side", "balance"]
 
+    def get_urls(self) -> list[URLPattern]:
+        site = self.admin_site
+        seen = reading("ledger.view_account")
+        return [
+            path(
+                "trial-balance/",
+                site.admin_view(seen(pages.trial_balance_page)),
+                name="ledger_account_trialbalance",
+            ),
+            path(
+                "<str:code>/statement/",
+                site.admin_view(seen(pages.account_statement_page)),
+                name="ledger_account_statement",
+            ),
+            *super().get_urls(),
+        ]
 
-class PostingInline(ReadOnly, TabularInline):  # type: ignore[misc]  # unfold over Django's stubs
-    model = Posting
-    fields = ("debit", "credit", "exact_amount", "asset")
-    readonly_fields = ("exact_amount",)
-    exact_amount = staticmethod(amount("amount"))
-    extra = 0
+    def complete_page(self, rows: list[Account]) -> list[Account]:
+        books = trial_balance()
+        for row in rows:
+            row.books_balance = books.balance(row.code)  # type: ignore[attr-defined]
+        return rows
+
+    @admin.display(description="balance")
+    def balance(self, row: Account) -> SafeString:
+        return format_html("{} {}", amount_text(row.books_balance), row.asset)  # type: ignore[attr-defined]
+
+    def page_title(self, row: Account) -> str:
+        return f"Account {row.code}"
+
+    def blocks(self, request: HttpRequest, row: Account) -> list[Block]:
+        books = {line.account: line for line in trial_balance().lines}[row.code]
+        return [
+            Facts(
+                [
+                    ("Name", row.name),
+                    ("Asset", row.asset),
+                    ("Kind", row.kind),
+                    ("Normal side", row.normal_side),
+                    ("Held by players", row.held),
+                    ("Debits", books.debits),
+                    ("Credits", books.credits),
+                    ("Balance", books.balance),
+                ]
+            )
+        ]
+
+    def doors(self, request: HttpRequest, row: Account) -> list[Door]:
+        return [Door("Statement", pages.statement_address(row.code), icon="receipt_long", is_main=True)]
 
 
 @admin.register(JournalEntry)
 class JournalEntryAdmin(ReadOnlyAdmin):
-    list_display = ["id", "posted_at", "kind", "holder", "memo"]
-    ordering = ["-id"]
-    search_fields = ["=id", "=holder"]
-    search_help_text = "A whole entry or holder id"
-    fields = ["id", "posted_at", "kind", "holder", "memo", "posted_by", "reverses", "metadata"]
-    inlines = [PostingInline]
+    menu, icon, menu_order = MENU, "menu_book", 10
+    list_display = ["posted_at", state("kind", KIND_COLOURS), "moved", "book", "who", "memo"]
+    list_select_related = ["posted_by"]
+    list_filter = [("posted_at", InstantRange), ("posted_by", WhetherSet), ("reverses", WhetherSet)]
+    list_filter_submit = True
+    search_ids = ("id", "holder")
+    search_help_text = "A whole entry or player id"
+    empty_text = "The first win that a game reports is the first entry."
+
+    def get_keyset(self, request: HttpRequest) -> Sequence[str]:
+        """A time is found by the index over dates, so its rows are ordered by date; else by id, which grows with it."""
+        return ("-posted_at", "-id") if any(name.startswith("posted_at_") for name in request.GET) else ("-id",)
+
+    def complete_page(self, rows: list[JournalEntry]) -> list[JournalEntry]:
+        postings = postings_of(rows)
+        for row in rows:
+            row.moves = postings[row.id]  # type: ignore[attr-defined]
+        return rows
+
+    @admin.display(description="debit / credit")
+    def moved(self, row: JournalEntry) -> SafeString:
+        moves = (
+            (move.debit, move.credit, amount_text(move.amount), move.asset)
+            for move in row.moves  # type: ignore[attr-defined]
+        )
+        return format_html_join("", '<div class="bo-move">{} / {} {} {}</div>', moves)
+
+    @admin.display(description="book of")
+    def book(self, row: JournalEntry) -> Any:
+        return "Dreamland" if row.holder == HOUSE else identifier("holder", "rewards_player")(row)
+
+    @admin.display(description="who")
+    def who(self, row: JournalEntry) -> str:
+        return row.posted_by.get_username() if row.posted_by else "Dreamland"
+
+    def page_title(self, row: JournalEntry) -> str:
+        return f"Journal entry: {row.kind}"
+
+    def blocks(self, request: HttpRequest, row: JournalEntry) -> list[Block]:
+        return pages.entry_blocks(row)
+
+    def doors(self, request: HttpRequest, row: JournalEntry) -> list[Door]:
+        return pages.entry_doors(request, row)
+
+
+@admin.register(Posting)
+class PostingAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "swap_horiz", 20
+    list_display = [
+        identifier("id"),
+        identifier("entry_id", "ledger_journalentry"),
+        "debit_id",
+        "credit_id",
+        "exact_amount",
+        "asset",
+        identifier("holder", "rewards_player"),
+    ]
+    search_ids = ("id", "holder")
+    search_help_text = "A whole posting, entry or player id"
+    empty_text = "The first win that a game reports is the first posting."
+
+    @admin.display(description="amount")
+    def exact_amount(self, row: Posting) -> SafeString:
+        return amount_text(row.amount)
+
+    def search(self, queryset: models.QuerySet[Any], words: Sequence[str]) -> models.QuerySet[Any]:
+        """By entry through the entry's holder, as the index wants it."""
+        wanted: UUID | None = as_uuid(words[0]) if len(words) == 1 else None
+        entry = JournalEntry.objects.filter(id=wanted).first() if wanted else None
+        if entry is not None:
+            return queryset.filter(holder=entry.holder, entry=entry.id)
+        return super().search(queryset, words)
 
 
 @admin.register(PeriodClose)
 class PeriodCloseAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "lock_clock", 60
+    keyset = ("-ends_at",)
     list_display = ["ends_at", "closed_at", "closed_by"]
+    list_select_related = ["closed_by"]
+    empty_text = "No period was closed yet: entries can still be dated now, as they always are."
+
+    def page_title(self, row: PeriodClose) -> str:
+        return f"Closed until {row.ends_at:%Y-%m-%d %H:%M} UTC"
+
+
+@admin.register(ClosedDay)
+class ClosedDayAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "event_available", 50
+    list_display = ["day", "entries", "closed_at"]
+    fields = ["day", "entries", "closed_at"]
+    empty_text = "A day is counted a few minutes after it is over."
+
+    def page_title(self, row: ClosedDay) -> str:
+        return f"Day {row.day}"
+
+
+@admin.register(Seal)
+class SealAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "verified", 55
+    list_display = ["number", "entries", "sealed_at", "digest_text"]
+    fields = ["number", "entries", "sealed_at", "hash_version"]
+    empty_text = "The journal is sealed every five minutes."
+
+    @admin.display(description="digest")
+    def digest_text(self, row: Seal) -> str:
+        return f"{bytes(row.digest).hex()[:16]}…"
+
+    def blocks(self, request: HttpRequest, row: Seal) -> list[Block]:
+        return [*super().blocks(request, row), Facts([("Digest", bytes(row.digest).hex())])]
+
+
+@admin.register(VerificationRun)
+class VerificationRunAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "fact_check", 40
+    list_display = ["as_of", "mode", "outcome", "seconds"]
+    empty_text = "The books are verified every hour, twenty minutes past."
+
+    outcome = staticmethod(state("outcome", {"clean": GOOD, "wrong": BAD}))
+
+    def complete_page(self, rows: list[VerificationRun]) -> list[VerificationRun]:
+        for row in rows:
+            row.outcome = "clean" if row.is_clean else "wrong"  # type: ignore[attr-defined]
+        return rows
+
+    def page_title(self, row: VerificationRun) -> str:
+        return f"Verification of {row.as_of:%Y-%m-%d %H:%M:%S} UTC"
+
+    def blocks(self, request: HttpRequest, row: VerificationRun) -> list[Block]:
+        return pages.verification_blocks(row)
+
+
+def trial_balance_address() -> str:
+    return reverse("admin:ledger_account_trialbalance")

@@ -25,4 +25,9 @@ class LedgerConfig(AppConfig):
     }
 
     def ready(self) -> None:
+        from dreamland.lib import tiles
         from ledger import checks  # noqa: F401  (registers the checks of `verify_books`)
+        from ledger import tiles as ledger_tiles
+
+        tiles.register_tiles("ledger.view_account", ledger_tiles.tiles)
+        tiles.register_charts("ledger.view_account", ledger_tiles.charts)

@@ -18,4 +18,15 @@ class RewardsConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from rewards import checks, tokens  # noqa: F401  (registers the checks of `verify_books`, and of the settings)
+        from dreamland.lib.pages import register_behind
+        from rewards import (  # noqa: F401  (registers the checks of `verify_books`, and of the settings)
+            checks,
+            pages,
+            tokens,
+        )
+
+        register_behind(pages.behind_entry)
+        from dreamland.lib import tiles
+        from rewards import tiles as rewards_tiles
+
+        tiles.register_charts("rewards.view_allowance", rewards_tiles.charts)
