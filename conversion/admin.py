@@ -27,6 +27,7 @@ MENU, OPERATIONS, BOOKS = "Conversion", "Operations", "Books"
 
 @admin.register(Rate)
 class RateAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "currency_exchange", 20
     list_display = [
         "hour",
@@ -71,6 +72,7 @@ class RateAdmin(ReadOnlyAdmin):
 
 @admin.register(FeeRule)
 class FeeRuleAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "percent", 30
     keyset = ("-effective_from",)
     list_display = ["effective_from", "provider", amount("percentage"), amount("fixed"), amount("minimum")]
@@ -85,6 +87,13 @@ class FeeRuleAdmin(ReadOnlyAdmin):
 
 @admin.register(ConversionRun)
 class ConversionRunAdmin(ReadOnlyAdmin):
+    exports = True
+    export_totals = (
+        "conversions",
+        "tokens",
+        "usd",
+        "fees",
+    )
     menu, icon, menu_order = MENU, "schedule", 10
     keyset = ("-hour",)
     list_display = [
@@ -132,6 +141,13 @@ class ConversionRunAdmin(ReadOnlyAdmin):
 
 @admin.register(Conversion)
 class ConversionAdmin(ReadOnlyAdmin):
+    exports = True
+    export_totals = (
+        "tokens",
+        "usd",
+        "fee",
+        "recovered",
+    )
     menu, icon, menu_order = MENU, "swap_horiz", 15
     list_display = [
         "converted_at",
@@ -164,6 +180,12 @@ class ConversionAdmin(ReadOnlyAdmin):
 
 @admin.register(VoidedConversion)
 class VoidedConversionAdmin(ReadOnlyAdmin):
+    exports = True
+    export_totals = (
+        "tokens",
+        "usd",
+        "owed",
+    )
     menu, icon, menu_order = MENU, "undo", 40
     list_display = [
         "voided_at",
@@ -186,6 +208,7 @@ class VoidedConversionAdmin(ReadOnlyAdmin):
 
 @admin.register(RunTransition)
 class RunTransitionAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "timeline", 50
     list_display = ["at", "run", "from_state", state("to_state", pages.RUN_COLOURS), "cause", "by_role"]
     list_select_related = ["run"]
@@ -199,6 +222,7 @@ class RunTransitionAdmin(ReadOnlyAdmin):
 
 @admin.register(ProviderHealth)
 class ProviderHealthAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = OPERATIONS, "monitor_heart", 30
     keyset = ("provider",)
     list_display = [
@@ -214,6 +238,7 @@ class ProviderHealthAdmin(ReadOnlyAdmin):
 
 @admin.register(RateProposal)
 class RateProposalAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "how_to_vote", 25
     list_display = [
         "proposed_at",
@@ -249,6 +274,7 @@ class RateProposalAdmin(ReadOnlyAdmin):
 
 @admin.register(RateDecision)
 class RateDecisionAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "gavel", 26
     list_display = [
         "decided_at",
@@ -267,6 +293,8 @@ class RateDecisionAdmin(ReadOnlyAdmin):
 
 @admin.register(FeeSettlement)
 class FeeSettlementAdmin(ReadOnlyAdmin):
+    exports = True
+    export_totals = ("amount",)
     menu, icon, menu_order = BOOKS, "payments", 70
     list_display = [
         "settled_at",

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "dreamland",
     "dreamland.lib",
     "dreamland.local",
+    "dreamland.backoffice",
     "ledger",
     "rewards",
     "conversion",
@@ -181,6 +182,15 @@ UNFOLD: dict[str, Any] = {
     "SIDEBAR": {"show_search": True, "navigation": "dreamland.dashboard.menu"},
 }
 ADMIN_STATEMENT_LINES = 500  # of an account over a time; where there are more, hours and days are shown
+EXPORT_DIRECT_ROWS = 10_000  # a list with more is written by a worker
+EXPORT_MAX_ROWS = 1_000_000  # of one file; a spreadsheet holds 1,048,576
+EXPORT_CHUNK_ROWS = 2_000
+EXPORT_PART_BYTES = 1024 * 1024
+EXPORT_KEPT = timedelta(hours=24)
+EXPORT_GIVEN_UP_AFTER = timedelta(hours=1)  # a file whose worker was killed is made anew
+EXPORT_STATEMENT_TIMEOUT_MS = env.int("EXPORT_STATEMENT_TIMEOUT_MS", default=300_000)
+EXPORTS_PER_PERSON = 5  # that somebody may wait for
+TASK_FAILURES_KEPT = timedelta(days=30)
 ADMIN_DAYS_SAMPLED = 10_000  # newest player days that are looked at for the games that fill them
 
 # --- HTTP API ----------------------------------------------------------------------------------------------------
@@ -335,6 +345,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "ledger.verify_books",
         "schedule": crontab(minute="20", hour="*"),
         "options": {"expires": 3_000},
+    },
+    "make the files that were asked for": {
+        "task": "backoffice.make_exports",
+        "schedule": crontab(minute="*/2", hour="*"),
+        "options": {"expires": 110},
     },
     "sweep for hours that still wait": {
         "task": "conversion.convert_due_hours",

@@ -27,6 +27,7 @@ KIND_COLOURS = {"win": NEWS, "conversion": GOOD, "reversal": WAITS, "void": WAIT
 
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "account_tree", 30
     keyset = ("code",)
     list_display = ["code", "name", "asset", "kind", "normal_side", "balance"]
@@ -84,6 +85,7 @@ class AccountAdmin(ReadOnlyAdmin):
 
 @admin.register(JournalEntry)
 class JournalEntryAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "menu_book", 10
     list_display = ["posted_at", state("kind", KIND_COLOURS), "moved", "book", "who", "memo"]
     list_select_related = ["posted_by"]
@@ -131,6 +133,9 @@ class JournalEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(Posting)
 class PostingAdmin(ReadOnlyAdmin):
+    exports = True
+    export_totals = ("amount",)
+    export_totals_by = "asset"
     menu, icon, menu_order = MENU, "swap_horiz", 20
     list_display = [
         identifier("id"),
@@ -160,6 +165,7 @@ class PostingAdmin(ReadOnlyAdmin):
 
 @admin.register(PeriodClose)
 class PeriodCloseAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "lock_clock", 60
     keyset = ("-ends_at",)
     list_display = ["ends_at", "closed_at", "closed_by"]
@@ -172,6 +178,7 @@ class PeriodCloseAdmin(ReadOnlyAdmin):
 
 @admin.register(ClosedDay)
 class ClosedDayAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "event_available", 50
     list_display = ["day", "entries", "closed_at"]
     fields = ["day", "entries", "closed_at"]
@@ -183,6 +190,7 @@ class ClosedDayAdmin(ReadOnlyAdmin):
 
 @admin.register(Seal)
 class SealAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "verified", 55
     list_display = ["number", "entries", "sealed_at", "digest_text"]
     fields = ["number", "entries", "sealed_at", "hash_version"]
@@ -198,6 +206,7 @@ class SealAdmin(ReadOnlyAdmin):
 
 @admin.register(VerificationRun)
 class VerificationRunAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "fact_check", 40
     list_display = ["as_of", "mode", "outcome", "seconds"]
     empty_text = "The books are verified every hour, twenty minutes past."

@@ -22,6 +22,7 @@ MENU, OPERATIONS = "Players and wins", "Operations"
 
 @admin.register(Game)
 class GameAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = OPERATIONS, "sports_esports", 50
     keyset = ("slug",)
     list_display = ["slug", "name", "over_cap", "created_at"]
@@ -58,6 +59,7 @@ class GameAdmin(ReadOnlyAdmin):
 
 @admin.register(GameKey)
 class GameKeyAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = OPERATIONS, "key", 60
     keyset = ("-created_at", "-pk")
     list_display = ["id", "game", state("state", pages.KEY_COLOURS), "created_at", "last_used_at", "expires_at"]
@@ -122,6 +124,7 @@ class NotActive(admin.SimpleListFilter):
 
 @admin.register(Player)
 class PlayerAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "person", 10
     list_display = ["id", "timezone", state("status", pages.STATUS_COLOURS), "created_at"]
     list_filter = [NotActive]
@@ -148,6 +151,8 @@ class PlayerAdmin(ReadOnlyAdmin):
 
 @admin.register(Allowance)
 class AllowanceAdmin(ReadOnlyAdmin):
+    exports = True
+    export_totals = ("won",)
     menu, icon, menu_order = MENU, "calendar_today", 30
     list_display = [
         identifier("player_id", "rewards_player"),
@@ -180,6 +185,11 @@ class StillPending(admin.SimpleListFilter):
 
 @admin.register(Win)
 class WinAdmin(ReadOnlyAdmin):
+    exports = True
+    export_totals = (
+        "amount",
+        "forfeited",
+    )
     menu, icon, menu_order = MENU, "emoji_events", 20
     list_display = [
         "won_at",
@@ -225,6 +235,7 @@ class WinAdmin(ReadOnlyAdmin):
 
 @admin.register(Void)
 class VoidAdmin(ReadOnlyAdmin):
+    exports = True
     menu, icon, menu_order = MENU, "undo", 40
     list_display = [
         "voided_at",

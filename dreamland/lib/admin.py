@@ -16,6 +16,7 @@ from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 
 from dreamland.lib.columns import amount, identifier, page_address, state
+from dreamland.lib.exporting import FORMATS
 from dreamland.lib.pages import Block, Door, Facts, Link, Page, doors_of, render
 from dreamland.lib.paging import KeysetChangeList
 
@@ -45,6 +46,11 @@ class ListPage(ModelAdmin):
     keyset: Sequence[str] = ("-pk",)
     search_ids: Sequence[str] = ()
     empty_text = ""
+    # Whether it may leave the house as a file, without which columns, and which of them are added up (by the asset).
+    exports = False
+    export_hides: Sequence[str] = ()
+    export_totals: Sequence[str] = ()
+    export_totals_by = ""
     links_filter_by: Sequence[str] = ()  # what addresses of other pages may ask for, beside the filters
     list_per_page = 50
     show_full_result_count = False
@@ -72,6 +78,15 @@ class ListPage(ModelAdmin):
     def list_doors(self, request: HttpRequest) -> list[Door]:
         """Buttons above the list."""
         return []
+
+    def export_doors(self, filters: str) -> list[Door]:
+        """The list with these filters as a file."""
+        if not self.exports:
+            return []
+        return [
+            Door(name.upper(), f"{reverse('admin:backoffice_export_new', args=[self.opts.label_lower, name])}{filters}")
+            for name in FORMATS
+        ]
 
     def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
         """Only ever of one page that was read: a list never counts."""
@@ -139,6 +154,7 @@ class ReadOnlyAdmin(ReadOnly, ListPage):  # type: ignore[misc]  # unfold over Dj
             title=self.page_title(row),
             blocks=self.blocks(request, row),
             path=self.path(),
+            subtitle=self.page_subtitle(row),
             doors=[*self.doors(request, row), *doors_of(request, row)],
         )
 
@@ -148,6 +164,9 @@ class ReadOnlyAdmin(ReadOnly, ListPage):  # type: ignore[misc]  # unfold over Dj
 
     def page_title(self, row: Any) -> str:
         return f"{capfirst(self.opts.verbose_name)} {row.pk}"
+
+    def page_subtitle(self, row: Any) -> str:
+        return ""
 
     def blocks(self, request: HttpRequest, row: Any) -> list[Block]:
         """Every field of the row; apps say it better where people come often."""

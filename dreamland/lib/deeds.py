@@ -4,19 +4,24 @@ The page never writes; the service does, and its refusals come back as sentences
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
+from io import BytesIO
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.text import slugify
 
 from dreamland.lib.errors import DomainError
-from dreamland.lib.pages import Block, Form, Page, render
+from dreamland.lib.exporting import FORMATS, Sheet, csv_lines, write_xlsx
+from dreamland.lib.pages import Block, Door, Form, Page, Table, render
 
 View = Callable[..., HttpResponse]
+FILE = "file"  # in the address of a report: its tables in that format
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,46 @@ def only_for(*permissions: str, methods: Sequence[str] = ("GET", "HEAD", "POST")
     return guarded
 
 
+def with_files(request: HttpRequest, page: Page) -> Page:
+    """The page with doors to its tables as files."""
+    asked = request.GET.copy()
+    doors = list(page.doors)
+    for name in FORMATS:
+        asked[FILE] = name
+        doors.append(Door(name.upper(), f"?{asked.urlencode()}", icon="download"))
+    return replace(page, doors=doors)
+
+
+def tables_file(request: HttpRequest, page: Page) -> HttpResponse | None:
+    """The tables of a page as a file, where one was asked for."""
+    file_format = request.GET.get(FILE)
+    if file_format not in FORMATS:
+        return None
+    facts = {"Report": page.title, "About": page.subtitle, "Written at": timezone.now(), "Times": "UTC"}
+    sheets = [
+        Sheet(block.title or page.title, block.headers, [*block.rows, *([block.totals] if block.totals else [])], facts)
+        for block in page.blocks
+        if isinstance(block, Table)
+    ]
+    answer = HttpResponse(content_type=FORMATS[file_format])
+    if file_format == "csv":
+        answer.write("\r\n".join("".join(csv_lines(sheet)) for sheet in sheets))
+    else:
+        file = BytesIO()
+        write_xlsx(sheets, file)
+        answer.write(file.getvalue())
+    answer["Content-Disposition"] = f'attachment; filename="{slugify(page.title)}.{file_format}"'
+    return answer
+
+
 def reading(*permissions: str) -> Callable[[Callable[..., Page]], View]:
     """A page that is only looked at, for those who have these permissions."""
 
     def shown(page: Callable[..., Page]) -> View:
         @only_for(*permissions, methods=("GET", "HEAD"))
         def view(request: HttpRequest, **arguments: Any) -> HttpResponse:
-            return render(request, page(request, **arguments))
+            shown = page(request, **arguments)
+            return tables_file(request, shown) or render(request, with_files(request, shown))
 
         return view
 

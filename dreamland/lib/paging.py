@@ -30,7 +30,9 @@ class KeysetChangeList(ChangeList):
         self.older = self.newer = ""
         super().__init__(request, *args, **kwargs)
         self.title = str(self.opts.verbose_name_plural)
-        self.doors = self.model_admin.list_doors(request)
+        filters = request.GET.urlencode()
+        exports = self.model_admin.export_doors(f"?{filters}" if filters else "")
+        self.doors = [*exports, *self.model_admin.list_doors(request)]
 
     def get_ordering(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> list[Any]:
         """The keyset: the address has no say in it."""
