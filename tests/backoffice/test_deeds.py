@@ -141,8 +141,8 @@ def test_a_task_of_the_schedule_is_switched_off_and_on() -> None:
 def test_who_may_only_look_does_nothing(name: str, of: str) -> None:
     game = a_game()
     key = create_game_key(game_id=game.pk, scopes=["wins:write"])
-    arguments = {"": [], "game": [game.pk], "key": [key.key_id]}[of]
+    arguments: list[object] = {"": [], "game": [game.pk], "key": [key.key_id]}[of]
     client = person("viola", "rewards.view_game", "rewards.view_gamekey", "conversion.view_feesettlement")
     for method in ("get", "post"):
-        assert getattr(client, method)(reverse(f"admin:{name}", args=arguments)).status_code == 403
+        assert getattr(client, method)(reverse(f"admin:{name}", args=list(arguments))).status_code == 403
     assert GameKey.objects.filter(revoked_at=None).count() == 1
