@@ -40,6 +40,7 @@ class Because(forms.Form):
 
 
 class Decision(Because):
+    field_order = ("word", "reason")
     word = choice("Decision", [("", "-"), ("approve", "Let it pass"), ("reject", "Refuse it")])
 
 

@@ -16,7 +16,7 @@ from dreamland.lib.columns import BAD, GOOD, NEWS, WAITS, amount_text
 from dreamland.lib.deeds import reading
 from dreamland.lib.filters import InstantRange, WhetherSet
 from dreamland.lib.pages import Block, Door, Facts
-from ledger import pages
+from ledger import deed_pages, pages
 from ledger.lines import postings_of
 from ledger.models import HOUSE, Account, ClosedDay, JournalEntry, PeriodClose, Posting, Seal, VerificationRun
 from ledger.selectors import trial_balance
@@ -170,7 +170,16 @@ class PeriodCloseAdmin(ReadOnlyAdmin):
     keyset = ("-ends_at",)
     list_display = ["ends_at", "closed_at", "closed_by"]
     list_select_related = ["closed_by"]
-    empty_text = "No period was closed yet: entries can still be dated now, as they always are."
+    empty_text = "No period was closed yet."
+
+    def get_urls(self) -> list[URLPattern]:
+        close = self.admin_site.admin_view(deed_pages.close)
+        return [path("close/", close, name="ledger_periodclose_close"), *super().get_urls()]
+
+    def list_doors(self, request: HttpRequest) -> list[Door]:
+        if not request.user.has_perm(deed_pages.CLOSE):
+            return []
+        return [Door("Close a period", reverse("admin:ledger_periodclose_close"), is_main=True)]
 
     def page_title(self, row: PeriodClose) -> str:
         return f"Closed until {row.ends_at:%Y-%m-%d %H:%M} UTC"
@@ -223,7 +232,3 @@ class VerificationRunAdmin(ReadOnlyAdmin):
 
     def blocks(self, request: HttpRequest, row: VerificationRun) -> list[Block]:
         return pages.verification_blocks(row)
-
-
-def trial_balance_address() -> str:
-    return reverse("admin:ledger_account_trialbalance")

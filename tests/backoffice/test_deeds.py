@@ -1,5 +1,7 @@
 """What people do by hand in the back-office: each deed is a service, asks for its right, and is harmless twice."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client, override_settings
@@ -141,8 +143,9 @@ def test_a_task_of_the_schedule_is_switched_off_and_on() -> None:
 def test_who_may_only_look_does_nothing(name: str, of: str) -> None:
     game = a_game()
     key = create_game_key(game_id=game.pk, scopes=["wins:write"])
-    arguments: list[object] = {"": [], "game": [game.pk], "key": [key.key_id]}[of]
+    keys: dict[str, list[Any]] = {"": [], "game": [game.pk], "key": [key.key_id]}
+    arguments = keys[of]
     client = person("viola", "rewards.view_game", "rewards.view_gamekey", "conversion.view_feesettlement")
     for method in ("get", "post"):
-        assert getattr(client, method)(reverse(f"admin:{name}", args=list(arguments))).status_code == 403
+        assert getattr(client, method)(reverse(f"admin:{name}", args=arguments)).status_code == 403
     assert GameKey.objects.filter(revoked_at=None).count() == 1

@@ -87,10 +87,10 @@ def fill(entries: int) -> None:
         "INSERT INTO rewards_player (id, timezone, status) SELECT id, 'UTC', 'active' FROM unnest(%s::uuid[]) AS id",
         [players],
     )
-    for start in range(0, count, 2_000):
+    for start in range(0, count, 200):
         claims = [
             Claim(player, f"r{n}", Decimal(n + 1) / 4, hour + timedelta(minutes=n))
-            for player in players[start : start + 2_000]
+            for player in players[start : start + 200]
             for n in range(WINS_FOR_A_PLAYER)
         ]
         record_wins(game_id=game.id, claims=claims, now=now, key_id=key.key_id)

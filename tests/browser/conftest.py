@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PICTURES = Path(__file__).parent.parent.parent / "docs" / "pictures"
-DESKTOP, PHONE = (1280, 900), (390, 844)
+DESKTOP, PHONE, PICTURE = (1280, 900), (390, 844), (1280, 700)
 
 
 @pytest.fixture(scope="session")
@@ -78,11 +78,12 @@ class Desk:
         self.page.locator(f"a.bo-button:has-text('{text}'), button:has-text('{text}')").first.click()
         self.page.wait_for_load_state("networkidle")
 
-    def picture(self, name: str, *, whole: bool = False) -> None:
+    def picture(self, name: str, size: tuple[int, int] = PICTURE) -> None:
         """Writes a picture for docs/, where somebody asks for them (`DOCS_PICTURES=1`)."""
         if os.environ.get("DOCS_PICTURES"):
             PICTURES.mkdir(exist_ok=True)
-            self.page.screenshot(path=PICTURES / f"{name}.png", full_page=whole)
+            self.page.set_viewport_size({"width": size[0], "height": size[1]})
+            self.page.screenshot(path=PICTURES / f"{name}.png")
 
     def fits(self) -> bool:
         """Whether nothing sticks out to the right of the window."""
