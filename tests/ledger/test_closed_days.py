@@ -193,5 +193,5 @@ def test_what_was_counted_stays(midnight: Callable[[float], None], statement: st
     win()
     midnight(-3)
     close_days()
-    assert refusal(statement, who=OWNER) in {guard, "day_total_is_final"}
+    assert refusal(statement, who=OWNER) == guard
     assert refusal(statement, who=APP) == "privilege"

@@ -149,3 +149,11 @@ def test_nothing_of_a_win_refers_to_what_does_not_exist(player: UUID) -> None:
     precise = [NOON + hours(48), NOON + hours(49), "4.0000000000000000001"]
     for who in WHO:
         assert refusal(day.format(f"'{player}'"), precise, who=who) == "allowance_cap_precision"
+
+
+@pytest.mark.parametrize("won", ["1", "5", "0.000000000000000001"])
+def test_a_day_begins_with_nothing_won(player: UUID, won: str) -> None:
+    statement = """INSERT INTO rewards_allowance (player_id, day, starts_at, ends_at, cap, won)
+                   VALUES (%s, '2026-11-11', '2026-11-11Z', '2026-11-12Z', 5, %s)"""
+    assert refusal(statement, [player, won]) == "allowance_follows_wins"
+    assert refusal(statement, [player, won], who=APP) == "privilege"

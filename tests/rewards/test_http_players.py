@@ -222,6 +222,26 @@ def test_lists_and_stats_cost_the_same_queries_however_much_there_is() -> None:
     assert max(before) <= 8
 
 
+def test_page_one_thousand_costs_as_many_queries_as_page_one() -> None:
+    game, player = a_game(), a_player()
+    client, address = a_client(game), f"/v1/players/{player}/wins"
+    for numbers in (range(1_000), [1_000]):
+        win(game, *(a_claim(player, "0.001", reference=str(n)) for n in numbers))
+    cursor, seen = None, set()
+    for limit in (200, 200, 200, 200, 199):
+        page = client.get(address, {"limit": limit} | ({"cursor": cursor} if cursor else {})).json()
+        cursor, seen = page["next_cursor"], seen | {item["reference"] for item in page["items"]}
+
+    def cost(**query: Any) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            [item] = client.get(address, {"limit": 1} | query).json()["items"]
+        assert (item["reference"] in seen) == (not query)
+        return len(queries)
+
+    assert len(seen) == 999
+    assert cost(cursor=cursor) == cost() <= 6
+
+
 def test_what_one_may_not_do_to_a_player_is_a_405() -> None:
     client, player = a_client(a_game()), a_player()
     for method in (client.post, client.patch, client.delete, client.options):
