@@ -83,13 +83,21 @@ class AccountAdmin(ReadOnlyAdmin):
         return [Door("Statement", pages.statement_address(row.code), icon="receipt_long", is_main=True)]
 
 
+class ByPerson(WhetherSet):
+    named, chosen_as = "who", "A person"
+
+
+class IsReversal(WhetherSet):
+    named, chosen_as = "what", "Takes another entry back"
+
+
 @admin.register(JournalEntry)
 class JournalEntryAdmin(ReadOnlyAdmin):
     exports = True
     menu, icon, menu_order = MENU, "menu_book", 10
-    list_display = ["posted_at", state("kind", KIND_COLOURS), "moved", "book", "who", "memo"]
+    list_display = ["posted_at", state("kind", KIND_COLOURS), "moved", "book", "why"]
     list_select_related = ["posted_by"]
-    list_filter = [("posted_at", InstantRange), ("posted_by", WhetherSet), ("reverses", WhetherSet)]
+    list_filter = [("posted_at", InstantRange), ("posted_by", ByPerson), ("reverses", IsReversal)]
     list_filter_submit = True
     search_ids = ("id", "holder")
     search_help_text = "A whole entry or player id"
@@ -111,15 +119,16 @@ class JournalEntryAdmin(ReadOnlyAdmin):
             (move.debit, move.credit, amount_text(move.amount), move.asset)
             for move in row.moves  # type: ignore[attr-defined]
         )
-        return format_html_join("", '<div class="bo-move">{} / {} {} {}</div>', moves)
+        return format_html('<div class="bo-moves">{}</div>', format_html_join("", "<div>{} / {} {} {}</div>", moves))
 
     @admin.display(description="book of")
     def book(self, row: JournalEntry) -> Any:
         return "Dreamland" if row.holder == HOUSE else identifier("holder", "rewards_player")(row)
 
-    @admin.display(description="who")
-    def who(self, row: JournalEntry) -> str:
-        return row.posted_by.get_username() if row.posted_by else "Dreamland"
+    @admin.display(description="who, why")
+    def why(self, row: JournalEntry) -> str:
+        who = row.posted_by.get_username() if row.posted_by else "Dreamland"
+        return f"{who}: {row.memo}" if row.memo else who
 
     def page_title(self, row: JournalEntry) -> str:
         return f"Journal entry: {row.kind}"

@@ -14,6 +14,10 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 class InstantRange(RangeDateTimeFilter):
     """From an instant up to, not including, another, in UTC; a date without a time is its midnight."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = f"{self.title}, UTC"
+
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         bounds = {"from": "gte", "to": "lt"}
         wanted = {
@@ -36,6 +40,12 @@ class InstantRange(RangeDateTimeFilter):
 class WhetherSet(admin.FieldListFilter):
     """Rows that have a value there; by a partial index, so that rare ones are found at once."""
 
+    named = chosen_as = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = self.named
+
     def expected_parameters(self) -> list[str | None]:
         return [f"{self.field_path}__isnull"]
 
@@ -46,7 +56,7 @@ class WhetherSet(admin.FieldListFilter):
         yield {
             "selected": bool(chosen),
             "query_string": changelist.get_query_string({name: "False"}),
-            "display": f"With {self.title}",
+            "display": self.chosen_as,
         }
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
