@@ -41,7 +41,8 @@ class Preview:
     dust: int
 
 
-# As `conversion.lots` claims and reckons: a lot that has a line in the unfinished run waits for the next one.
+# As `conversion.chunks` claims and `conversion.lots` reckons: a lot that has a line in the unfinished run waits for the
+# next one.
 LOTS = """
 SELECT count(*) FILTER (WHERE usd > 0), coalesce(sum(tokens) FILTER (WHERE usd > 0), 0), coalesce(sum(usd), 0),
        coalesce(sum(conversion_fee(usd, %(percentage)s::numeric, %(fixed)s::numeric, %(minimum)s::numeric))

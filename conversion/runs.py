@@ -171,7 +171,7 @@ WHERE id = %s AND state = 'running'
 def settle(run: RunFacts, *, missing: list[Missing], trouble: str) -> RunFacts:
     """Ends an attempt: the run is done, or waits for a rate, or has to be looked at. Counts its lines either way.
 
-    Lines of the run are written under a shared lock on it (`conversion.lots`), so none appears after it is done.
+    Lines of the run are written under a shared lock on it (`conversion.chunks`), so none appears after it is done.
     Raises PostConditionFailed where the journal does not hold exactly these lines; the run then stays as it was.
     """
     gap = min(missing, key=lambda gap: (not gap.quarantined, gap.hour), default=None)

@@ -13,7 +13,7 @@ from conversion import runs
 from conversion.decisions import decide_rate, propose_rate_decision
 from conversion.errors import HourNotOver, NotAnHour, PostConditionFailed
 from conversion.fees import Settlement, add_fee_rule, settle_fees
-from conversion.lots import Progress, convert_lots, unheard
+from conversion.passes import Progress, convert_lots, unheard
 from conversion.quotes import HOUR
 from conversion.rates import ensure_terms, fetch_rate, known_terms
 from conversion.runs import KeyRange, RunFacts

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
+from dreamland.lib.arrays import numbers, texts, uuids
 from dreamland.lib.errors import named_refusals
 from dreamland.lib.ids import uuid7
 from ledger.errors import (
@@ -116,11 +116,12 @@ WITH entries AS (
         AS entry (id, holder, kind, memo, posted_by, reverses, metadata)
     RETURNING id, posted_at
 ), postings AS (
-    INSERT INTO ledger_posting (id, entry_id, holder, debit_id, credit_id, asset, amount)
-    SELECT posting.id, entry, holder, debit, credit, coalesce(account.asset, ''), amount
-    FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::numeric[])
-        AS posting (id, entry, holder, debit, credit, amount)
+    INSERT INTO ledger_posting (entry_id, holder, debit_id, credit_id, asset, amount)
+    SELECT entry, holder, debit, credit, coalesce(account.asset, ''), amount
+    FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::numeric[])
+        WITH ORDINALITY AS posting (entry, holder, debit, credit, amount, place)
     LEFT JOIN ledger_account account ON account.code = debit
+    ORDER BY place
 )
 SELECT id, posted_at FROM entries
 """
@@ -142,25 +143,24 @@ def post(entries: Iterable[Entry]) -> tuple[Receipt, ...]:
     if not given:
         return ()
     _assert_postable(given)
-    ordered = sorted(given, key=attrgetter("holder", "id"))
+    ordered = sorted(given, key=lambda entry: (entry.holder.int, entry.id.int))
     postings = [(entry, posting) for entry in ordered for posting in entry.postings]
     with named_refusals(REFUSALS), connection.cursor() as cursor:
         cursor.execute(
             POST,
             [
-                [entry.id for entry in ordered],
-                [entry.holder for entry in ordered],
-                [entry.kind for entry in ordered],
-                [entry.memo for entry in ordered],
-                [entry.posted_by for entry in ordered],
-                [entry.reverses for entry in ordered],
-                [json.dumps(dict(entry.metadata)) for entry in ordered],
-                [uuid7() for _ in postings],
-                [entry.id for entry, _ in postings],
-                [entry.holder for entry, _ in postings],
-                [posting.debit for _, posting in postings],
-                [posting.credit for _, posting in postings],
-                [posting.amount for _, posting in postings],
+                uuids(entry.id for entry in ordered),
+                uuids(entry.holder for entry in ordered),
+                texts([entry.kind for entry in ordered]),
+                texts([entry.memo for entry in ordered]),
+                texts([entry.posted_by for entry in ordered]),
+                texts([entry.reverses for entry in ordered]),
+                texts([json.dumps(dict(entry.metadata)) for entry in ordered]),
+                uuids(entry.id for entry, _ in postings),
+                uuids(entry.holder for entry, _ in postings),
+                texts([posting.debit for _, posting in postings]),
+                texts([posting.credit for _, posting in postings]),
+                numbers(posting.amount for _, posting in postings),
             ],
         )
         posted_at = dict(cursor.fetchall())
@@ -233,7 +233,7 @@ def lock_balances(holders: Iterable[UUID]) -> dict[UUID, dict[str, Decimal]]:
     """
     wanted = sorted(set(holders))
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_BALANCES, [wanted])
+        cursor.execute(LOCK_BALANCES, [uuids(wanted)])
     return balances(wanted)  # a statement of its own: one that waits for a lock still sees what it saw before
 
 

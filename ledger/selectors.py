@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
+from dreamland.lib.arrays import uuids
 from ledger.errors import StatementTooLong
 from ledger.models import Account
 
@@ -82,14 +83,24 @@ class Statement:
         return self.lines[-1].running if self.lines else self.opening
 
 
+# The held accounts, and what stands in them, in one round trip.
+SHARES = """
+SELECT NULL::uuid, code, 0 FROM ledger_account WHERE held
+UNION ALL
+SELECT holder, account_id, amount FROM ledger_balance WHERE holder = ANY(%s::uuid[])
+"""
+
+
 def balances(holders: Iterable[UUID]) -> dict[UUID, dict[str, Decimal]]:
     """Each holder's share of each held account; zero where nothing was ever posted. One statement."""
     wanted = list(holders)
-    held = Account.objects.filter(held=True).values_list("code", flat=True)
-    shares: dict[UUID, dict[str, Decimal]] = {holder: dict.fromkeys(held, ZERO) for holder in wanted}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT holder, account_id, amount FROM ledger_balance WHERE holder = ANY(%s::uuid[])", [wanted])
-        for holder, account, amount in cursor.fetchall():
+        cursor.execute(SHARES, [uuids(wanted)])
+        rows = cursor.fetchall()
+    held = [account for holder, account, _ in rows if holder is None]
+    shares: dict[UUID, dict[str, Decimal]] = {holder: dict.fromkeys(held, ZERO) for holder in wanted}
+    for holder, account, amount in rows:
+        if holder is not None:
             shares[holder][account] = amount
     return shares
 

@@ -9,7 +9,11 @@ class LibConfig(AppConfig):
     verbose_name = "Dreamland library"
 
     def ready(self) -> None:
+        from stamina.instrumentation import set_on_retry_hooks
+
         from dreamland.lib import checks  # noqa: F401  (registers the system checks)
         from dreamland.lib.arithmetic import keep_every_digit
+        from dreamland.lib.races import tell_of_another_attempt
 
         keep_every_digit()
+        set_on_retry_hooks([tell_of_another_attempt])

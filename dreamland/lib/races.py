@@ -1,14 +1,17 @@
 """Use cases that lose a race are tried again, a bounded number of times."""
 
+import logging
 from collections.abc import Callable, Collection
 from typing import ClassVar, TypeVar
 
 import stamina
 from django.conf import settings
 from django.db import IntegrityError, OperationalError
+from stamina.instrumentation import RetryDetails
 
 from dreamland.lib.errors import DomainError, constraint_name
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # PostgreSQL, appendix A: serialization_failure, deadlock_detected.
@@ -23,6 +26,17 @@ class Unavailable(DomainError):
     """Not now: every attempt lost a race. Nothing was written; the same call may be sent again."""
 
     code: ClassVar[str] = "unavailable"
+
+
+def tell_of_another_attempt(details: RetryDetails) -> None:
+    """Logs that something is tried again, here or at the network, and after what: never the text of the error, which
+    quotes rows and addresses. (stamina's own hook would print that, past our handlers, on standard output.)"""
+    error = details.caused_by
+    cause = getattr(error.__cause__, "sqlstate", None)
+    named = constraint_name(error) if isinstance(error, IntegrityError) else None
+    logger.info(
+        "another attempt", extra={"attempt": details.retry_num + 1, "after": named or cause or type(error).__name__}
+    )
 
 
 def try_again(use_case: Callable[[], T], *, lost_races: Collection[str] = ()) -> T:

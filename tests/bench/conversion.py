@@ -2,38 +2,26 @@
 
 Both convert copies of the same database, in turns, on a PostgreSQL of their own with fsync on. The floor is one SQL
 statement that writes the same rows under the same constraints and triggers: what PostgreSQL itself takes for them.
-Prints conversions a second of both, the ratio (median of the rounds), time for each chunk at the beginning and the end,
-and the memory of the process; then how long single wins take with a run beside them and without.
+Prints conversions a second of both and their ratio (median of the rounds), the time for each player in the first and
+in the last chunks, the memory of the process, where the time of the run went, and what the guards took of the floor's.
 """
 
-import os
-import resource
+import json
+import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from decimal import Decimal
-from pathlib import Path
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-from uuid import UUID, uuid4
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.bench import hours
+
 SIZES = (10_000, 100_000)
+LARGE = 500_000  # wins; from here on one round is enough
 ROUNDS = 3
-WINS_FOR_A_PLAYER = 5
-SINGLE_WINS = 400
-PRICE = Decimal("0.15")
+SHOWN = 8
 
-RUN = """
-import datetime, django, sys
-django.setup()
-from conversion.services import convert_hour
-hour = datetime.datetime.fromisoformat(sys.argv[1])
-convert_hour(hour=hour, now=hour + datetime.timedelta(hours=3))
-"""
 FLOOR = """
 WITH lots AS MATERIALIZED (
     SELECT uuidv7() AS entry, win.player_id, date_trunc('hour', win.won_at, 'UTC') AS hour, day.day,
@@ -42,7 +30,7 @@ WITH lots AS MATERIALIZED (
     WHERE win.converted_by_id IS NULL AND win.voided_by_id IS NULL AND win.won_at < %(hour)s + interval '1 hour'
     GROUP BY win.player_id, 3, day.day
 ), lines AS MATERIALIZED (
-    SELECT lots.*, usd, round_half_even(usd * rule.percentage + rule.fixed, 8) AS fee, rule.id AS rule
+    SELECT lots.*, usd, conversion_fee(usd, rule.percentage, rule.fixed, rule.minimum) AS fee, rule.id AS rule
     FROM lots
     CROSS JOIN LATERAL (SELECT round_half_even(tokens * %(price)s, 8) AS usd) AS worth
     CROSS JOIN (SELECT * FROM conversion_feerule ORDER BY effective_from DESC LIMIT 1) AS rule
@@ -57,6 +45,7 @@ WITH lots AS MATERIALIZED (
         ('player:dream', 'dream:redeemed', 'DREAM', tokens),
         ('usd:rewards-expense', 'player:usd', 'USD', usd),
         ('usd:conversion-fees', 'usd:fees-payable', 'USD', fee)) AS leg (debit, credit, asset, amount)
+    WHERE leg.amount > 0
     ORDER BY player_id
 ), written AS (
     INSERT INTO conversion_conversion
@@ -70,191 +59,118 @@ WHERE win.entry_id = claimed.id
 """
 
 
-def main() -> int:
+def main() -> None:
     """Runs everything for each size on the command line."""
-    from dreamland import local
-
-    for variable in ("DATABASE_URL", "REDIS_URL"):
-        os.environ.pop(variable, None)
-    local.attach(ROOT / ".local" / "bench")
-    os.environ.update(DJANGO_SETTINGS_MODULE="dreamland.settings", LOG_LEVEL="ERROR", STATEMENT_TIMEOUT_MS="0")
-    import django
-
-    django.setup()
+    hours.attach()
     for wins in [int(text) for text in sys.argv[1:]] or SIZES:
         bench(wins)
-    return 0
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def bench(wins: int) -> None:
     """One size: fills a database once, then converts copies of it, service and floor in turns."""
-    from tests import databases
-
-    say(
-        f"== {wins:,} pending wins of {wins // WINS_FOR_A_PLAYER:,} players; fsync {setting('fsync')}, "
-        f"synchronous_commit {setting('synchronous_commit')}"
+    hour = hours.fill(wins)
+    conversions = wins // hours.WINS_FOR_A_PLAYER
+    hours.say(
+        f"== {wins:,} pending wins of {conversions:,} players; fsync {hours.setting('fsync')}, "
+        f"synchronous_commit {hours.setting('synchronous_commit')}, shared_buffers {hours.setting('shared_buffers')}"
     )
-    template = databases.template()
-    databases.copy(template, "bench_filled")
-    databases.use("bench_filled")
-    hour = fill(wins)
-    service: list[float] = []
+    told: list[dict[str, Any]] = []
     floor: list[float] = []
-    chunks: list[list[float]] = []
-    for _ in range(ROUNDS):
-        for times, convert in ((service, by_service), (floor, by_hand)):
-            databases.use("postgres")
-            databases.copy("bench_filled", "bench_round")
-            databases.use("bench_round")
-            query("VACUUM ANALYZE")
-            seconds, steps = convert(hour)
-            times.append(seconds)
-            chunks += [steps] if steps else []
-            assert query("SELECT count(*) FROM rewards_win WHERE converted_by_id IS NULL") == [(0,)]
-    conversions = wins // WINS_FOR_A_PLAYER
-    ratio = statistics.median(by_hand / ours for ours, by_hand in zip(service, floor, strict=True))
-    say(
-        f"service {conversions / statistics.median(service):,.0f} conversions/s, floor "
-        f"{conversions / statistics.median(floor):,.0f}; ratio {ratio:.2f} (rounds: "
-        f"{', '.join(f'{by_hand / ours:.2f}' for ours, by_hand in zip(service, floor, strict=True))})"
+    for _ in range(1 if wins >= LARGE else ROUNDS):
+        hours.start_round()
+        told.append(by_service(hour))
+        assert_same(conversions)
+        hours.start_round()
+        floor.append(by_hand(hour))
+        assert_same(conversions)
+    service = [each["seconds"] for each in told]
+    ratios = [by_hand / ours for ours, by_hand in zip(service, floor, strict=True)]
+    hours.say(
+        f"service {conversions / statistics.median(service):,.0f} conversions/s, "
+        f"floor {conversions / statistics.median(floor):,.0f}; ratio {statistics.median(ratios):.2f} "
+        f"(rounds: {', '.join(f'{ratio:.2f}' for ratio in ratios)})"
     )
-    first, last = ([steps[i] for steps in chunks if steps] for i in (0, -1))
-    say(
-        f"time for a chunk: first {statistics.median(first) * 1_000:.0f} ms, last {statistics.median(last) * 1_000:.0f} ms; "
-        f"highest memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+    of_a_run(told[-1])
+    hours.start_round()
+    of_the_floor(hour)
+
+
+def assert_same(conversions: int) -> None:
+    """Both ways came to the same rows."""
+    counts = hours.query(
+        "SELECT (SELECT count(*) FROM rewards_win WHERE converted_by_id IS NULL),"
+        " (SELECT count(*) FROM conversion_conversion), (SELECT count(*) FROM ledger_posting WHERE asset = 'USD')"
     )
-    beside(hour)
+    fees = hours.query("SELECT count(*) FROM conversion_conversion WHERE fee > 0")[0][0]
+    if counts != [(0, conversions, conversions + fees)]:
+        raise AssertionError(counts)
 
 
-def query(sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall()) if cursor.description else []
-
-
-def setting(name: str) -> str:
-    return str(query(f"SHOW {name}")[0][0])
-
-
-def fill(wins: int) -> datetime:
-    """Players and their pending wins in the hour before last, through the services."""
-    from conversion.selectors import database_clock
-    from rewards.services import Claim, create_game, record_wins
-
-    now = database_clock()
-    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
-    game = create_game(slug="bench", name="Bench")
-    players = sorted(uuid4() for _ in range(wins // WINS_FOR_A_PLAYER))
-    query(
-        "INSERT INTO rewards_player (id, timezone, status) SELECT id, 'UTC', 'active' FROM unnest(%s::uuid[]) AS id",
-        [players],
+def by_service(hour: datetime) -> dict[str, Any]:
+    """The hourly run as Celery runs it, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.converting", hour.isoformat()],
+        cwd=hours.ROOT,
+        env=hours.environment(),
+        stdout=subprocess.PIPE,
+        check=True,
     )
-    for start in range(0, len(players), 200):
-        claims = [
-            Claim(player, f"r{number}", Decimal(number + 1) / 7, hour + timedelta(minutes=number))
-            for player in players[start : start + 200]
-            for number in range(WINS_FOR_A_PLAYER)
-        ]
-        claims = [Claim(c.player_id, c.reference, round(c.amount, 18), c.won_at) for c in claims]
-        record_wins(game_id=game.id, claims=claims, now=now)
-    return hour
+    told: dict[str, Any] = json.loads(done.stdout)
+    if told["state"] != "done":
+        raise AssertionError(told)
+    return told
 
 
-def by_service(hour: datetime) -> tuple[float, list[float]]:
-    """The hourly run as Celery runs it, with the time of each chunk."""
-    from conversion import lots
-    from conversion.services import convert_hour
+def facts(hour: datetime) -> dict[str, Any]:
+    """What the floor needs to be there: its run and its rate, made before the clock starts."""
+    from conversion import runs
+    from conversion.models import Rate
+    from conversion.quotes import HOUR
+    from conversion.services import fetch_rate
 
-    steps: list[float] = []
-    original = lots.convert_chunk
+    fetch_rate(hour=hour, now=hour + 3 * HOUR)
+    rate = Rate.objects.get(hour=hour, state=Rate.State.ACCEPTED)
+    return {"hour": hour, "price": rate.price, "run": runs.begin(hour).id, "rate": rate.id}
 
-    def timed(*arguments: Any) -> Any:
-        began = time.perf_counter()
-        try:
-            return original(*arguments)
-        finally:
-            steps.append(time.perf_counter() - began)
 
-    lots.convert_chunk = timed  # type: ignore[assignment]
+def by_hand(hour: datetime) -> float:  # seconds
+    """One statement for the same rows."""
+    given = facts(hour)
+    hours.query("SET statement_timeout = 0")
     began = time.perf_counter()
-    try:
-        run = convert_hour(hour=hour, now=hour + timedelta(hours=3))
-    finally:
-        lots.convert_chunk = original
-    assert run.state == "done", run
-    return time.perf_counter() - began, steps
+    hours.query(FLOOR, given)
+    return time.perf_counter() - began
 
 
-def by_hand(hour: datetime) -> tuple[float, list[float]]:
-    """One statement for the same rows. The rate and the run it refers to are made before the clock starts."""
-    run, rate = uuid4(), uuid4()
-    query(
-        "INSERT INTO conversion_conversionrun (id, hour, state, started_at) VALUES (%s, %s, 'running', now())",
-        [run, hour],
+def of_a_run(told: dict[str, Any]) -> None:
+    """Chunks, memory, and the statements that took longest."""
+    chunks = [(players, seconds) for players, seconds in told["chunks"] if players]
+    tenth = max(1, len(chunks) // 10)
+    first, last = (sum(t for _, t in part) / sum(n for n, _ in part) for part in (chunks[:tenth], chunks[-tenth:]))
+    times = sorted(seconds for _, seconds in chunks)
+    hours.say(
+        f"{len(chunks)} chunks of {min(n for n, _ in chunks)} to {max(n for n, _ in chunks)} players; "
+        f"{statistics.median(times) * 1_000:.0f} ms (median), {times[-1] * 1_000:.0f} ms (longest); "
+        f"for a player {first * 1e6:.0f} us in the first tenth, {last * 1e6:.0f} us in the last"
     )
-    columns = "id, hour, base, quote, price, provider, quoted_at, raw, state, reason"
-    query(
-        f"INSERT INTO conversion_rate ({columns}) VALUES (%s, %s, 'DREAM', 'USD', %s, 'fixed', %s, '', 'accepted', '')",
-        [rate, hour, PRICE, hour],
-    )
-    began = time.perf_counter()
-    query(FLOOR, {"hour": hour, "price": PRICE, "run": run, "rate": rate})
-    return time.perf_counter() - began, []
+    before, highest = told["memory"]
+    hours.say(f"memory of the process: {before:.0f} MiB before, {highest:.0f} MiB at its highest")
+    statements = sorted(told["statements"].items(), key=lambda item: -item[1])
+    for sql, seconds in statements[:SHOWN]:
+        hours.say(f"  {seconds / told['seconds']:5.1%}  {sql}")
+    hours.say(f"  {1 - sum(seconds for _, seconds in statements) / told['seconds']:5.1%}  Python, COMMIT and the rest")
 
 
-def beside(hour: datetime) -> None:
-    """Single wins with a run beside them and without, in the same database."""
-    from tests import databases
-
-    databases.use("postgres")
-    databases.copy("bench_filled", "bench_round")
-    databases.use("bench_round")
-    latencies: list[float] = []
-    alone = single_wins(lambda: len(latencies) < SINGLE_WINS, latencies)
-    worker = subprocess.Popen([sys.executable, "-c", RUN, hour.isoformat()], cwd=ROOT, env=environment())
-    while not query("SELECT 1 FROM conversion_conversionrun WHERE state = 'running'"):
-        time.sleep(0.01)
-    busy = single_wins(lambda: worker.poll() is None, [])
-    assert worker.wait() == 0
-    ratio = percentile(busy, 99) / percentile(alone, 99)
-    say(
-        f"a single win, p99: {percentile(alone, 99) * 1_000:.1f} ms alone, {percentile(busy, 99) * 1_000:.1f} ms beside a run "
-        f"in another process ({len(busy)} wins); ratio {ratio:.1f}"
-    )
-
-
-def environment() -> dict[str, str]:
-    """For another process that works in the database of this one."""
-    from django.db import connection
-
-    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
-    return {**os.environ, "DATABASE_URL": urlunsplit(url)}
-
-
-def single_wins(more: Callable[[], bool], latencies: list[float]) -> list[float]:
-    from conversion.selectors import database_clock
-    from rewards.services import Claim, create_game, record_wins
-
-    game, now = create_game(slug="bench", name="Bench"), database_clock()
-    players: list[UUID] = [row[0] for row in query("SELECT id FROM rewards_player ORDER BY random() LIMIT 2000")]
-    while more():
-        player = players[len(latencies) % len(players)]
-        began = time.perf_counter()
-        record_wins(game_id=game.id, claims=[Claim(player, str(uuid4()), Decimal("0.0001"), now)], now=now)
-        latencies.append(time.perf_counter() - began)
-    return latencies
-
-
-def percentile(values: list[float], wanted: int) -> float:
-    return statistics.quantiles(values, n=100)[wanted - 1]
+def of_the_floor(hour: datetime) -> None:
+    """What each guard took of the floor, as PostgreSQL itself counts it."""
+    given = facts(hour)
+    hours.query("SET statement_timeout = 0")
+    plan = [line for (line,) in hours.query(f"EXPLAIN (ANALYZE, COSTS OFF) {FLOOR}", given)]
+    whole = float(next(line for line in plan if line.startswith("Execution Time")).split()[2])
+    guards = [re.fullmatch(r"Trigger (?:for constraint )?(\S+).*: time=([\d.]+) calls=(\d+)", line) for line in plan]
+    for guard in sorted((guard for guard in guards if guard), key=lambda guard: -float(guard[2]))[:SHOWN]:
+        hours.say(f"  {float(guard[2]) / whole:5.1%}  of the floor: {guard[1]} ({int(guard[3]):,} calls)")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

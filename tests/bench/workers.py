@@ -78,7 +78,7 @@ def _win(count: int) -> None:
 def _convert(count: int, crew: int) -> float:  # seconds
     from django.db import connection
 
-    from conversion.lots import unheard
+    from conversion.passes import unheard
     from conversion.services import convert_hour
     from conversion.workers import helping
 

@@ -1,6 +1,7 @@
 """`manage.py convert`: ranges, several workers, and a dry run that shows what would be and leaves no trace."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -12,8 +13,9 @@ from django.db import DatabaseError
 from pytest_django import Settings
 
 from conversion import preview as previews
+from conversion import runs
 from conversion.preview import preview
-from conversion.services import convert_hour
+from conversion.services import RunFacts, convert_hour
 from tests.conversion.helpers import HOUR, OVER, RateApi, hours_from, lines, win
 from tests.factories import a_player, players
 from tests.sql import run
@@ -68,7 +70,7 @@ def test_a_dry_run_leaves_no_trace_not_even_of_a_rate(rate_api: RateApi) -> None
     before = dump()
     hours = f"{HOUR.isoformat()}..{OVER.isoformat()}"
     status, out = command("--range", hours, "--dry-run", "--json")
-    assert (status, rate_api.asked) == (0, [HOUR, OVER])
+    assert (status, rate_api.asked) == (1, [HOUR, OVER])  # as the run would: one of the two waits
     first, second = json.loads(out)["runs"]
     assert (first["state"], first["conversions"]) == ("done", 2)
     assert (second["state"], second["reason"], second["conversions"]) == ("awaiting_rate", "zero", 0)
@@ -94,6 +96,14 @@ def test_a_dry_run_counts_a_late_win_in_one_hour_only() -> None:
     convert_hour(hour=HOUR - timedelta(hours=1), now=HOUR)
     win(a_player(), at=HOUR - timedelta(hours=1), late=timedelta(hours=2))
     assert [each.conversions for each in preview([HOUR, OVER], now=OVER + timedelta(hours=1))] == [1, 0]
+
+
+def test_a_dry_run_exits_with_0_where_every_hour_would_be_done() -> None:
+    """Catches a cron job that asks first, and cannot tell "all is well" from "hours wait"."""
+    win(a_player())
+    assert command("--hour", HOUR.isoformat(), "--dry-run")[0] == 0
+    assert command("--hour", HOUR.isoformat())[0] == 0
+    assert command("--hour", HOUR.isoformat(), "--dry-run")[0] == 0  # done: nothing would be left
 
 
 def test_a_quarantined_hour_is_told_by_the_dry_run(rate_api: RateApi) -> None:
@@ -168,3 +178,23 @@ def test_a_bar_on_the_screen_counts_the_players_and_leaves_the_document_alone() 
     quiet = Screen()
     call_command("convert", "--json", stdout=StringIO(), stderr=quiet)
     assert quiet.getvalue().strip("\x1b[?25hl\n") == ""
+
+
+def test_a_run_that_another_process_finishes_meanwhile_is_told_as_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches exit code 1 and a run that is "due", where another process was just about to begin it and has done it."""
+    win(a_player())
+
+    def overtaken(*, progress: object, **named: Any) -> RunFacts:
+        convert_hour(**named)
+        return replace(read_run(), state="due")
+
+    monkeypatch.setattr("conversion.management.commands.convert.convert_hour", overtaken)
+    status, out = command("--hour", HOUR.isoformat(), "--json")
+    assert (status, [run["state"] for run in json.loads(out)["runs"]]) == (0, ["done"])
+
+
+def read_run() -> RunFacts:
+    [(run_id,)] = run("SELECT id FROM conversion_conversionrun")
+    found = runs.read(run_id)
+    assert found is not None
+    return found

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from conversion import lots
+from conversion import chunks
 from conversion.errors import HourNotOver, NotAnHour, PostConditionFailed
 from conversion.models import FeeRule
 from conversion.services import convert_due_hours, convert_hour
@@ -185,7 +185,7 @@ class Crash(Exception):
 
 
 def crash_after_chunks(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    convert_chunk = lots.convert_chunk
+    convert_chunk = chunks.convert_chunk
     made: list[object] = []
 
     def crash(*args: object) -> None:
@@ -194,7 +194,7 @@ def crash_after_chunks(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         made.append(args)
         convert_chunk(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lots, "convert_chunk", crash)
+    monkeypatch.setattr(chunks, "convert_chunk", crash)
 
 
 def test_a_run_that_was_killed_between_chunks_is_completed_by_the_next(
@@ -259,7 +259,7 @@ def test_a_run_gives_up_when_the_books_refuse_everybody(settings: Settings, monk
     settings.CONVERSION_BROKEN_PLAYERS_PER_RUN = 3
     for player in players(8):
         win(player)
-    monkeypatch.setattr(lots, "OUTCOME", lots.OUTCOME.replace("'player:usd'", "'usd:cash'"))
+    monkeypatch.setattr(chunks, "OUTCOME", chunks.OUTCOME.replace("'player:usd'", "'usd:cash'"))
     with pytest.raises(PostConditionFailed):
         convert_hour(hour=HOUR, now=OVER)
     assert lines() == []
@@ -278,10 +278,10 @@ def test_a_chunk_that_does_not_add_up_is_loud_and_changes_nothing(
 ) -> None:
     ada = a_player()
     win(ada, "1"), win(ada, "2")
-    changed = getattr(lots, statement).replace(old, new, 1)
-    assert changed != getattr(lots, statement)
+    changed = getattr(chunks, statement).replace(old, new, 1)
+    assert changed != getattr(chunks, statement)
     with monkeypatch.context() as patch:
-        patch.setattr(lots, statement, changed)
+        patch.setattr(chunks, statement, changed)
         assert convert_hour(hour=HOUR, now=OVER).reason == "books-refuse"
     assert wallet(ada) == (Decimal(3), Decimal(0))
     assert convert_hour(hour=HOUR, now=OVER).state == "done"
@@ -341,5 +341,5 @@ def test_the_lines_of_a_run_are_looked_up_once_and_not_for_every_win() -> None:
     """Catches NOT EXISTS, which was planned as a loop over the whole run for each win: 7 s a chunk instead of 12 ms."""
     ada = a_player()
     wanted = {"run": ada, "hours": [HOUR], "players": [ada]}
-    plan = "\n".join(line for (line,) in run(f"EXPLAIN {lots.CLAIM}", wanted))
+    plan = "\n".join(line for (line,) in run(f"EXPLAIN {chunks.CLAIM}", wanted))
     assert "hashed SubPlan" in plan

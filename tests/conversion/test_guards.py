@@ -1,10 +1,17 @@
 """What PostgreSQL itself refuses about rates, fee rules, runs and conversions, asked by raw SQL as the owner."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
-from conversion.services import convert_hour
+from conversion.models import RAW_MAX_LENGTH
+from conversion.services import convert_hour, settle_fees
+from ledger import book
 from tests.conversion.helpers import HOUR, OVER, win
 from tests.factories import a_player
 from tests.sql import APP, OWNER, refusal, run
@@ -136,6 +143,7 @@ def test_an_hour_has_one_run_and_a_finished_one_stays_as_it_is(converted: None) 
         ("finished_at = now()", "run_finished_when_done"),
         ("usd = 'NaN'", "run_totals_bounds"),
         ("fees = -1", "run_totals_bounds"),
+        ("reason = 'Because I say so'", "run_reason_form"),
     ],
 )
 def test_a_run_is_in_a_state_that_can_be(change: str, constraint: str) -> None:
@@ -145,8 +153,8 @@ def test_a_run_is_in_a_state_that_can_be(change: str, constraint: str) -> None:
 
 COPY = """
 INSERT INTO conversion_conversion
-    (entry_id, run_id, player_id, hour, day, rate_id, fee_rule_id, tokens, usd, fee, converted_at)
-SELECT {entry}, {run}, {player}, {hour}, day, {rate}, {rule}, {tokens}, {usd}, {fee}, converted_at
+    (entry_id, run_id, player_id, hour, day, rate_id, fee_rule_id, tokens, usd, fee, recovered, converted_at)
+SELECT {entry}, {run}, {player}, {hour}, day, {rate}, {rule}, {tokens}, {usd}, {fee}, {recovered}, converted_at
 FROM conversion_conversion
 """
 SAME = {
@@ -159,6 +167,7 @@ SAME = {
     "tokens": "tokens",
     "usd": "usd",
     "fee": "fee",
+    "recovered": "recovered",
 }
 
 
@@ -173,6 +182,10 @@ SAME = {
         ({"fee": "'NaN'"}, "conversion_fee_bounds"),
         ({"fee": "-1"}, "conversion_fee_bounds"),
         ({"fee": "0.000000001"}, "conversion_fee_precision"),
+        ({"recovered": "'NaN'"}, "conversion_recovered_bounds"),
+        ({"recovered": "-1"}, "conversion_recovered_bounds"),
+        ({"recovered": "usd + 0.00000001"}, "conversion_recovered_bounds"),
+        ({"recovered": "0.000000001"}, "conversion_recovered_precision"),
         ({"hour": "hour + interval '1 minute'"}, "conversion_hour_is_whole"),
         ({"hour": "hour - interval '1 hour'"}, "conversion_terms_are_its_hours"),
         ({"entry": "uuidv7()"}, "conversion_entry_exists"),
@@ -194,3 +207,95 @@ def test_a_rate_in_quarantine_converts_nothing(converted: None) -> None:
     run(RATE, [HOUR, "9", "quarantined", "jump"])
     held = "(SELECT id FROM conversion_rate WHERE state = 'quarantined')"
     assert refusal(COPY.format(**(SAME | {"rate": held}))) == "conversion_terms_are_its_hours"
+
+
+def test_an_answer_that_is_kept_is_no_longer_than_what_is_read_of_one() -> None:
+    rate = "INSERT INTO conversion_rate (hour, provider, raw, state, reason) VALUES (%s, 't', %s, 'refused', 'garbage')"
+    assert refusal(rate, [HOUR, "x" * (RAW_MAX_LENGTH + 1)]) == "rate_raw_length"
+    run(rate, [HOUR, "x" * RAW_MAX_LENGTH])
+
+
+def test_a_transition_is_of_a_run_that_exists() -> None:
+    """The trigger writes it, so this key only ever speaks where somebody has switched the trigger's guard off."""
+    run("ALTER TABLE conversion_runtransition DISABLE TRIGGER run_transition_follows_run")
+    stray = "INSERT INTO conversion_runtransition (run_id, from_state, to_state, cause, by_role)"
+    assert refusal(f"{stray} VALUES (uuidv7(), '', 'due', 'opened', 'me')") == "run_transition_run_exists"
+
+
+@pytest.mark.parametrize(
+    ("forged", "constraint"),
+    [
+        ({"entry": "uuidv7()"}, "settlement_entry_exists"),
+        ({"person": "0"}, "settlement_posted_by_exists"),
+        ({"reference": "' '"}, "settlement_reference_said"),
+        ({"reference": "repeat('x', 201)"}, "settlement_reference_said"),
+        ({"amount": "0.001000001"}, "settlement_usd_precision"),
+        ({"amount": "0"}, "settlement_amount_bounds"),
+        ({}, "settlement_reference_once"),
+    ],
+)
+def test_a_settlement_that_cannot_be_is_refused(
+    converted: None, django_user_model: Any, forged: dict[str, str], constraint: str
+) -> None:
+    person = django_user_model.objects.create_user("ada").pk
+    settle_fees(amount=Decimal("0.001"), reference="bank 1", posted_by=person)
+    same = {"entry": "entry_id", "reference": "reference", "amount": "amount", "person": str(person)}
+    if not forged:
+        with transaction.atomic(durable=True):
+            pay = book.Posting("usd:fees-payable", "usd:cash", Decimal("0.001"))
+            [paid] = book.post([book.Entry(book.HOUSE, "fee-settlement", (pay,))])
+            again = same | {"entry": f"'{paid.entry_id}'::uuid"}
+            assert refusal(FORGED_SETTLEMENT.format(**again)) == constraint
+            transaction.set_rollback(True)
+        return
+    if "entry" not in forged:
+        forged = forged | {"entry": "(SELECT entry_id FROM rewards_win LIMIT 1)"}
+    if "reference" not in forged:
+        forged = forged | {"reference": "'bank 2'"}
+    assert refusal(FORGED_SETTLEMENT.format(**(same | forged))) == constraint
+
+
+FORGED_SETTLEMENT = """
+INSERT INTO conversion_feesettlement (entry_id, reference, amount, posted_by_id, settled_at)
+SELECT {entry}, {reference}, {amount}, {person}, settled_at FROM conversion_feesettlement
+"""
+
+
+def test_a_run_that_is_done_takes_no_line_however_right(converted: None) -> None:
+    """Another player, the very hour, its rate and its rule: only the run is closed."""
+    win(a_player(), late=OVER - HOUR)
+    other = "(SELECT player_id FROM rewards_win WHERE converted_by_id IS NULL)"
+    assert refusal(COPY.format(**(SAME | {"run": "run_id", "player": other}))) == "conversion_run_is_open"
+
+
+def test_a_run_takes_no_win_of_a_later_hour(converted: None) -> None:
+    run("INSERT INTO conversion_conversionrun (hour) VALUES (%s)", [HOUR - timedelta(hours=1)])
+    assert refusal(COPY.format(**SAME)) == "conversion_terms_are_its_hours"
+
+
+def test_a_run_is_not_finished_while_a_line_of_it_is_on_its_way(converted: None) -> None:
+    """Catches totals that miss a line: by raw SQL too, whoever writes it and whatever he has locked."""
+    run("INSERT INTO conversion_conversionrun (hour) VALUES (%s)", [OVER])
+    run("UPDATE conversion_conversionrun SET state = 'running' WHERE state = 'due'")
+
+    def finish() -> str:
+        return on_own_connection(
+            lambda: refusal(
+                "UPDATE conversion_conversionrun SET state = 'done', finished_at = clock_timestamp()"
+                " WHERE state = 'running'"
+            )
+        )
+
+    with transaction.atomic(), ThreadPoolExecutor(1) as pool:
+        run(COPY.format(**SAME))
+        run("SET LOCAL lock_timeout = '5s'")
+        assert pool.submit(finish).result().startswith("55P03")  # lock_not_available
+        transaction.set_rollback(True)
+
+
+def on_own_connection(work: Callable[[], str]) -> str:
+    try:
+        run("SET lock_timeout = '300ms'")
+        return work()
+    finally:
+        connection.close()

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import Settings
 
-from conversion import lots, runs
+from conversion import chunks, runs
 from conversion.errors import PostConditionFailed
 from conversion.models import ConversionRun
 from conversion.oversight import run_progress, run_transitions
@@ -118,7 +118,7 @@ class Crash(Exception):
 
 def crash_in_the_second_chunk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CONVERSION_PLAYERS_PER_CHUNK = 1
-    convert_chunk = lots.convert_chunk
+    convert_chunk = chunks.convert_chunk
     made: list[object] = []
 
     def crash(*args: object) -> None:
@@ -127,7 +127,7 @@ def crash_in_the_second_chunk(settings: Settings, monkeypatch: pytest.MonkeyPatc
         made.append(args)
         convert_chunk(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lots, "convert_chunk", crash)
+    monkeypatch.setattr(chunks, "convert_chunk", crash)
 
 
 def test_progress_shows_while_a_run_is_at_work_and_a_killed_one_is_resumed_on_record(

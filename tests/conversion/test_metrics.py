@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from prometheus_client.core import Metric
 
-from conversion import lots
+from conversion import chunks
 from conversion.metrics import USD_IMBALANCE, readings
 from conversion.models import ConversionRun
 from conversion.services import convert_due_hours
@@ -75,7 +75,7 @@ def test_players_hold_the_usd_of_the_facts_whatever_happened(
     settings.CONVERSION_PLAYERS_PER_CHUNK = 1
     for player in players(2):
         win(player, "1", at=OVER + timedelta(hours=1))
-    convert, crossed = lots.convert_chunk, []
+    convert, crossed = chunks.convert_chunk, []
 
     def crash_at_the_second(*args: Any) -> None:
         crossed.append(args)
@@ -84,7 +84,7 @@ def test_players_hold_the_usd_of_the_facts_whatever_happened(
         convert(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(lots, "convert_chunk", crash_at_the_second)
+        patch.setattr(chunks, "convert_chunk", crash_at_the_second)
         with pytest.raises(RuntimeError):
             convert_due_hours(now=OVER + timedelta(hours=2))
     assert ConversionRun.objects.get(hour=OVER + timedelta(hours=1)).state == "running"

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from pytest_django import Settings
 from werkzeug import Response
 
-from conversion import lots, runs
+from conversion import chunks, runs
 from conversion.rates import ensure_terms
 from conversion.services import RunFacts, convert_due_hours, convert_hour
 from tests.conversion.helpers import HOUR, OVER, RateApi, lines, quoted, wallet, win
@@ -46,7 +46,7 @@ def convert() -> RunFacts:
 
 def meet_after_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds everybody who has claimed wins until the other one has too, or for a second where he cannot."""
-    claim, meeting = lots.claim, threading.Barrier(2)
+    claim, meeting = chunks.claim, threading.Barrier(2)
 
     def slowly(*args: object) -> object:
         claimed = claim(*args)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def meet_after_claim(monkeypatch: pytest.MonkeyPatch) -> None:
             meeting.wait(timeout=1)
         return claimed
 
-    monkeypatch.setattr(lots, "claim", slowly)
+    monkeypatch.setattr(chunks, "claim", slowly)
 
 
 def test_two_conversions_of_one_hour_and_a_third_make_one_result(
@@ -77,8 +77,8 @@ def troubles_of_two(settings: Settings, monkeypatch: pytest.MonkeyPatch, claim: 
     """Converts one win twice at once with another CLAIM; what trouble each of the two had."""
     settings.SERVICE_ATTEMPTS = 1
     win(a_player())
-    assert claim != lots.CLAIM
-    monkeypatch.setattr(lots, "CLAIM", claim)
+    assert claim != chunks.CLAIM
+    monkeypatch.setattr(chunks, "CLAIM", claim)
     meet_after_claim(monkeypatch)
     settle, troubles = runs.settle, []
 
@@ -95,7 +95,7 @@ def test_control_without_the_lock_two_conversions_of_one_hour_collide(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The balances' own guard is what stands behind the lock: it refuses one of the two."""
-    unlocked = lots.CLAIM.replace("FOR NO KEY UPDATE OF win", "")
+    unlocked = chunks.CLAIM.replace("FOR NO KEY UPDATE OF win", "")
     assert troubles_of_two(settings, monkeypatch, unlocked) == ["", "books-refuse"]
 
 
@@ -103,7 +103,7 @@ def test_control_without_looking_again_a_converted_win_is_claimed_once_more(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock alone is not enough: what it waited for must still be pending."""
-    unchecked = lots.CLAIM.replace("AND win.converted_by_id IS NULL AND win.voided_by_id IS NULL", "")
+    unchecked = chunks.CLAIM.replace("AND win.converted_by_id IS NULL AND win.voided_by_id IS NULL", "")
     assert troubles_of_two(settings, monkeypatch, unchecked) == ["", "books-refuse"]
 
 
@@ -126,7 +126,7 @@ def test_a_win_that_commits_while_its_hour_is_converted_is_converted_by_the_next
     """Catches a run that takes a window of time: the window is over, and the win was not in it."""
     ada, bob = players(2)
     win(ada)
-    claim = lots.claim
+    claim = chunks.claim
 
     def claim_and_win(*args: object) -> object:
         claimed = claim(*args)  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def test_a_win_that_commits_while_its_hour_is_converted_is_converted_by_the_next
         return claimed
 
     with monkeypatch.context() as patch:
-        patch.setattr(lots, "claim", claim_and_win)
+        patch.setattr(chunks, "claim", claim_and_win)
         first = convert()
     assert (first.state, first.tokens) == ("done", Decimal(1))
     assert wallet(ada) == (Decimal(2), Decimal("0.15"))
@@ -153,7 +153,7 @@ def test_a_line_that_another_process_wrote_first_is_looked_at_again(
     """Catches a crash on UNIQUE(run, player, hour, day): each of two processes sees another win of one lot as free."""
     ada = a_player()
     win(ada)
-    claim, claimed = lots.claim, []
+    claim, claimed = chunks.claim, []
 
     def let_another_in(*args: object) -> object:
         claimed.append(claim(*args))  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ def test_a_line_that_another_process_wrote_first_is_looked_at_again(
         return claimed[0]
 
     others: list[Future[object]] = []
-    monkeypatch.setattr(lots, "claim", let_another_in)
+    monkeypatch.setattr(chunks, "claim", let_another_in)
     with ThreadPoolExecutor(1) as pool:
         convert()
         others[0].result()
@@ -185,7 +185,7 @@ def test_no_line_joins_a_run_that_was_finished_meanwhile() -> None:
     convert()
     win(bob, late=timedelta(hours=1))
     terms, _ = ensure_terms([HOUR], now=OVER)
-    lots.convert_chunk(slow, terms, [ada, bob])
+    chunks.convert_chunk(slow, terms, [ada, bob])
     assert len(lines()) == 1
     assert wallet(bob)[0] == Decimal(1)
 

@@ -210,7 +210,7 @@ def test_many_wins_of_many_players_cost_as_many_statements_as_one(count: int) ->
     wins += [win(player, at=OVER) for player in everybody]
     with CaptureQueriesContext(connection) as queries:
         assert len(void_wins(win_ids=wins, reason="r", author=Author())) == 3 * count
-    assert len(queries) == 13
+    assert len(queries) == 12
     assert all(wallet(player) == (0, 0) for player in everybody)
 
 

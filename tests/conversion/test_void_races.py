@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from pytest_django import Settings
 
-from conversion import lots, voiding
+from conversion import chunks, voiding
 from conversion.services import RunFacts, convert_due_hours, convert_hour
 from conversion.voiding import Author, Voided, void_win, void_wins
 from dreamland.lib.errors import DomainError
@@ -159,14 +159,14 @@ def test_a_win_is_voided_before_or_after_its_conversion_and_never_in_the_middle(
     """The conversion has claimed the win; the void waits, and takes back what it became."""
     player = a_player()
     won, _ = win(player, "1"), win(player, "2")
-    claim = lots.claim
+    claim = chunks.claim
 
     def slowly(*arguments: Any) -> Any:
         claimed = claim(*arguments)
         time.sleep(0.5)
         return claimed
 
-    monkeypatch.setattr(lots, "claim", slowly)
+    monkeypatch.setattr(chunks, "claim", slowly)
 
     def void_a_little_later() -> Voided:
         time.sleep(0.2)

@@ -5,12 +5,19 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
 
+from dreamland.local.faults.disk import SmallDisk
+from dreamland.local.faults.edges import EDGES, Life, compare, lead, lead_on
+from dreamland.local.faults.kinds import Saboteur
 from dreamland.local.faults.load import Answers, Sent
 from dreamland.local.faults.run import Result, _compare
 from rewards.services import Recorded, record_wins
@@ -39,6 +46,71 @@ def test_a_short_run_of_faults_loses_nothing_and_does_nothing_twice() -> None:
     assert told["acknowledged"] > 50
     assert told["conversions"] > 10
     assert (told["losses"], told["duplicates"], told["differences"]) == (0, 0, [])
+
+
+@pytest.mark.parametrize("name", EDGES)
+@pytest.mark.django_db
+def test_a_life_at_an_edge_of_the_calendar_comes_to_what_the_zone_says(name: str) -> None:
+    """Also when it is led twice, as one that was killed is."""
+    life = Life(name, uuid4())
+    lead(life)
+    assert compare(life) == []
+    lead(life)
+    assert compare(life) == []
+
+
+@pytest.mark.django_db
+def test_a_life_that_misses_something_is_seen() -> None:
+    life = Life("clock: an hour back", uuid4())
+    assert len(compare(life)) == 2  # neither days nor conversions
+    lead(life)
+    longer = {**EDGES, life.edge: replace(EDGES[life.edge], hours=24)}
+    with patch.dict(EDGES, longer):
+        assert ["expected 24 hours" in wrong for wrong in compare(life)] == [True]
+    other_zone = {**EDGES, life.edge: replace(EDGES[life.edge], zone="America/Los_Angeles")}
+    with patch.dict(EDGES, other_zone):
+        assert compare(life) != []
+
+
+def test_two_who_live_at_one_edge_are_both_converted_though_its_hours_are_done(db: None) -> None:
+    lives = [Life("clock: no midnight", uuid4()) for _ in range(2)]
+    for life in lives:
+        lead(life)
+    assert compare(lives[1]) != []
+    lead_on(lives[0])
+    assert [compare(life) for life in lives] == [[], []]
+
+
+def test_a_disk_that_cannot_be_mounted_is_said_and_its_faults_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches a run that fails, or that counts a disk as filled, where nobody may mount one."""
+    disk = SmallDisk(tmp_path)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    disk.mount()
+    assert disk.missing
+    saboteur = Saboteur(SimpleNamespace(disk=disk), SimpleNamespace(), Random(1), lambda: None)  # type: ignore[arg-type]
+    assert set(saboteur.skipped()) == {"disk full", "disk full, and the log's"}
+    assert len(saboteur.plan(500)) == 500
+    assert not set(saboteur.plan(500)) & set(saboteur.skipped())
+
+
+def test_a_small_disk_is_filled_to_the_last_byte_and_given_back(tmp_path: Path) -> None:
+    disk = SmallDisk(tmp_path)
+    disk.mount()
+    if disk.missing:
+        pytest.skip(disk.missing)
+    try:
+        disk.fill()
+        with pytest.raises(OSError, match="No space left"):
+            (tmp_path / "one-more").write_bytes(b"x")
+        disk.free()
+        (tmp_path / "one-more").write_bytes(b"x")
+        SmallDisk(tmp_path).mount()  # left by a run that was killed
+        assert (tmp_path / "one-more").exists()
+    finally:
+        disk.unmount()
+    assert not (tmp_path / "one-more").exists()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from conversion.tasks import convert_due_hours_task
 from dreamland.lib.api import log as call_log
 from dreamland.lib.errors import DomainError
 from dreamland.lib.logs import json_formatter, with_ids
+from dreamland.lib.races import try_again
 from rewards import services
 from rewards.keys import create_game_key
 from rewards.models import Game, Scope
@@ -313,3 +314,26 @@ def test_the_program_itself_logs_through_this_formatter() -> None:
     assert settings.LOGGING["root"]["handlers"] == ["console"]
     position = settings.MIDDLEWARE.index(f"{call_log.__name__}.CallLogMiddleware")
     assert position == 1
+
+
+@pytest.mark.django_db
+def test_another_attempt_is_told_in_a_line_of_ours_and_without_what_the_row_held(
+    lines: Lines, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Catches the retry library's own hook: plain text on standard output, in the middle of `--json`, quoting keys."""
+    a_game("racing")
+    made: list[None] = []
+
+    def lose_a_race_and_win() -> None:
+        made.append(None)
+        if len(made) == 1:
+            run("INSERT INTO rewards_game (slug, name, over_cap) VALUES ('racing', %s, 'reject')", [SECRET])
+
+    try_again(lose_a_race_and_win, lost_races={"rewards_game_slug_key"})
+    assert len(made) == 2
+    assert [(line["event"], line["attempt"], line["after"]) for line in lines.all()] == [
+        ("another attempt", 2, "rewards_game_slug_key")
+    ]
+    assert "racing" not in lines.text
+    assert SECRET not in lines.text
+    assert capfd.readouterr().out == ""

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from conversion.errors import HourNotOver, NotAnHour
 from conversion.preview import Preview, preview
 from conversion.quotes import HOUR
-from conversion.runs import pending_players, win_hours
+from conversion.runs import pending_players, read, win_hours
 from conversion.selectors import Totals, database_clock, run_totals
 from conversion.services import Helpers, RunFacts, convert_hour, due_hours
 from conversion.workers import helping
@@ -47,7 +47,10 @@ def workers(text: str) -> int:
 
 
 class Command(BaseCommand):
-    help = "Converts the hours that are over. Exits 0 if all of them are done, 1 if some wait, 2 for a wrong call."
+    help = (
+        "Converts the hours that are over. Exits 0 if all of them are done, 1 if some wait, 2 for a wrong call;"
+        " a dry run as the run would."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         which = parser.add_mutually_exclusive_group()
@@ -64,7 +67,9 @@ class Command(BaseCommand):
         up_to = min(until or now, now)
         try:
             if options["dry_run"]:
-                self._show(preview(_asked_for(hours, now) or due_hours(now=up_to), now=now), options["json"])
+                previews = preview(_asked_for(hours, now) or due_hours(now=up_to), now=now)
+                self._show(previews, options["json"])
+                _exit_for(previews)
                 return
             with self._progress(options["json"]) as bar:
                 crew = helping(options["workers"], bar.moved) if options["workers"] > 1 else nullcontext()
@@ -77,8 +82,7 @@ class Command(BaseCommand):
             print_json(self.stdout, {"runs": [asdict(run) for run in runs], "totals": asdict(run_totals())})
         else:
             self._print(runs, run_totals())
-        if any(run.state != "done" for run in runs):
-            raise SystemExit(WAITING)
+        _exit_for(runs)
 
     @contextmanager
     def _progress(self, quiet: bool) -> "Iterator[Bar]":
@@ -150,16 +154,26 @@ def convert_all(hours: list[datetime] | None, *, now: datetime, helpers: Helpers
     if hours is not None:
         for hour in _asked_for(hours, now) or []:
             convert(hour)
-        return [reports[hour] for hour in sorted(reports)]
-    progress = True
-    while progress:
-        progress = _round(convert, due_hours(now=now))
-    return [reports[hour] for hour in sorted(reports)]
+    else:
+        while _round(convert, due_hours(now=now)):
+            pass
+    return [_by_now(reports[hour]) for hour in sorted(reports)]
+
+
+def _by_now(run: RunFacts) -> RunFacts:
+    """Where the run is now: one that was unfinished when we left it, another process may have finished since."""
+    return run if run.state == "done" else read(run.id) or run
 
 
 def _round(convert: Callable[[datetime], RunFacts], hours: Sequence[datetime]) -> bool:
     """One round over the hours that are due; whether one of them was done."""
     return any([convert(hour).state == "done" for hour in hours])  # noqa: C419  # not only up to the first
+
+
+def _exit_for(runs: Sequence[RunFacts | Preview]) -> None:
+    """A dry run exits as the run would."""
+    if any(run.state != "done" for run in runs):
+        raise SystemExit(WAITING)
 
 
 def _row(run: RunFacts | Preview) -> list[Any]:

@@ -73,10 +73,13 @@ def _print(result: Any, as_json: bool, console: Console) -> None:
         return
     total = sum(result.faults.values())
     console.print(table(f"{total} faults, seed {result.seed}", ["fault", "times"], list(result.faults.items())))
+    for kind, why in result.skipped.items():
+        console.print(f"skipped: {kind}; {why}", markup=False)
     console.print(
         f"{result.restarts} restarts; {result.calls} calls, {result.calls_without_answer} without an answer; "
         f"{result.acknowledged} wins acknowledged, {result.refused} refused; {result.conversions} conversions of "
-        f"{result.converted_wins} wins; losses {result.losses}, duplicates {result.duplicates}; {result.seconds} s"
+        f"{result.converted_wins} wins; {result.lives_at_edges} lives at edges of the calendar; "
+        f"losses {result.losses}, duplicates {result.duplicates}; {result.seconds} s"
     )
     for difference in result.differences[:20]:
         console.print(difference, markup=False, style="red")

@@ -1,20 +1,27 @@
 """What can go wrong: each kind of fault, done for real."""
 
 import contextlib
+import multiprocessing
 import os
 import random
 import signal
 import time
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 import redis
 
+from dreamland.local.faults.edges import EDGES, Life, live
 from dreamland.local.faults.rates import LIES, LyingRates
 from dreamland.local.faults.world import World
 
 PATIENCE_SECONDS = 3
+SPARE_SEGMENTS = 40  # of the write-ahead log, more than PostgreSQL keeps
+LIFE_SECONDS = (0.1, 0.8)  # until it is cut short
+# Children of a small process that has loaded Django: they start in no time, and inherit no thread and no connection.
+CONTEXT = multiprocessing.get_context("forkserver")
 HELD_SECONDS = 1.5
 
 
@@ -26,13 +33,21 @@ class Saboteur:
     rates: LyingRates
     dice: random.Random
     ring: Callable[[], None]
+    lives: list[Life] = field(default_factory=list)
 
     def plan(self, count: int) -> list[str]:
-        """`count` kinds, each at least once as long as there is room, in an order that the seed decides."""
-        kinds = list(KINDS)
+        """`count` kinds, each at least once as long as there is room, in an order that the seed decides.
+
+        Those that this machine does not allow are left out (`skipped`).
+        """
+        kinds = [kind for kind in KINDS if kind not in self.skipped()]
         chosen = (kinds * (count // len(kinds) + 1))[:count]
         self.dice.shuffle(chosen)
         return chosen
+
+    def skipped(self) -> dict[str, str]:
+        """The kinds that cannot be done here, and why."""
+        return dict.fromkeys(DISK_KINDS, self.world.disk.missing) if self.world.disk.missing else {}
 
     def do(self, kind: str) -> None:
         """Does one fault. What it meets on its way (a server that is down) is no concern of it."""
@@ -90,6 +105,45 @@ def ring_wildly(saboteur: Saboteur) -> None:
         saboteur.ring()
 
 
+def fill_disk(saboteur: Saboteur) -> None:
+    """No room for a row more: whoever writes is refused until there is."""
+    disk = saboteur.world.disk
+    try:
+        disk.fill()
+        time.sleep(HELD_SECONDS)
+    finally:
+        disk.free()
+
+
+def fill_disk_of_log(saboteur: Saboteur) -> None:
+    """No room for the write-ahead log either, whose spare segments are used up first: PostgreSQL goes down."""
+    disk = saboteur.world.disk
+    try:
+        disk.fill()
+        with saboteur.sql() as server:
+            for _ in range(SPARE_SEGMENTS):
+                server.execute("SELECT pg_logical_emit_message(false, 'faults', 'x'), pg_switch_wal()")
+        time.sleep(HELD_SECONDS)
+    finally:
+        disk.free()
+
+
+def kill_at_edge(edge: str) -> Callable[[Saboteur], None]:
+    """A life at an edge of the calendar is cut short somewhere, and led again up to somewhere else."""
+
+    def living(saboteur: Saboteur) -> None:
+        life = Life(edge, uuid.UUID(int=saboteur.dice.getrandbits(128), version=4))
+        saboteur.lives.append(life)
+        for _ in range(2):
+            process = CONTEXT.Process(target=live, args=(life, saboteur.world.edges), daemon=True)
+            process.start()
+            process.join(saboteur.dice.uniform(*LIFE_SECONDS))
+            process.kill()
+            process.join()
+
+    return living
+
+
 def lie(how: str) -> Callable[[Saboteur], None]:
     """The rate API does this for a while, and is honest again."""
 
@@ -122,5 +176,9 @@ KINDS: dict[str, Callable[[Saboteur], None]] = {
     "worker frozen": freezing("worker-1"),
     "web frozen": freezing("web"),
     "message multiplied": ring_wildly,
+    "disk full": fill_disk,
+    "disk full, and the log's": fill_disk_of_log,
+    **{edge: kill_at_edge(edge) for edge in EDGES},
     **{f"rate API: {how}": lie(how) for how in LIES},
 }
+DISK_KINDS = [kind for kind, does in KINDS.items() if does in {fill_disk, fill_disk_of_log}]

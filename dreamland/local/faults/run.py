@@ -1,6 +1,5 @@
 """One run of faults: load, conversions and trouble at the same time, then peace, then the proof."""
 
-import contextlib
 import random
 import threading
 import time
@@ -14,11 +13,11 @@ from typing import Any
 
 from django.db import connection
 
-from conversion.errors import HourNotOver
 from conversion.selectors import database_clock
 from conversion.services import convert_due_hours, convert_hour
 from conversion.tasks import convert_due_hours_task
-from dreamland.local.faults.kinds import Saboteur
+from dreamland.local.faults.edges import examine
+from dreamland.local.faults.kinds import CONTEXT, Saboteur
 from dreamland.local.faults.load import Answers, Game
 from dreamland.local.faults.rates import LyingRates
 from dreamland.local.faults.world import World
@@ -44,6 +43,8 @@ class Result:
     seed: int
     seconds: float
     faults: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    lives_at_edges: int = 0
     restarts: int = 0
     calls: int = 0
     calls_without_answer: int = 0
@@ -84,6 +85,7 @@ def run(world: World, rates: LyingRates, *, seed: int, seconds: float, say: Call
         thread.start()
     saboteur = Saboteur(world, rates, random.Random(seed), _ring)  # noqa: S311  a plan, not a secret
     plan = saboteur.plan(max(1, int(seconds * FAULTS_PER_SECOND)))
+    result.skipped = saboteur.skipped()
     _do(saboteur, plan, seconds, result, say)
     ending.set()
     for thread in (*games, ringer):
@@ -94,6 +96,7 @@ def run(world: World, rates: LyingRates, *, seed: int, seconds: float, say: Call
     result.restarts = world.restarts
     _answer_everything(games, answers)
     _convert_everything(result)
+    _finish_lives(saboteur, result)
     result.calls, result.calls_without_answer = answers.calls, answers.unanswered
     result.acknowledged, result.refused = len(answers.acknowledged), len(answers.refused)
     result.differences += answers.contradictions
@@ -170,8 +173,30 @@ def _convert_everything(result: Result) -> None:
             result.differences.append(f"hours still wait after everything came back: {waiting}")
             return
     this_hour = database_clock().replace(minute=0, second=0, microsecond=0)
-    with contextlib.suppress(HourNotOver):
-        convert_hour(hour=this_hour, now=this_hour + timedelta(hours=2))
+    while (last := convert_hour(hour=this_hour, now=this_hour + timedelta(hours=2))).state != "done":
+        if time.monotonic() > deadline:  # an attempt asks for some rates at most
+            break
+    pending = _rows(
+        "SELECT date_trunc('hour', won_at, 'UTC')::text, count(*) FROM rewards_win WHERE converted_by_id IS NULL"
+        " GROUP BY 1 ORDER BY 1"
+    )
+    if pending or last.state != "done":
+        result.differences.append(f"not converted after everything came back: {pending}; the last run: {last}")
+
+
+def _finish_lives(saboteur: Saboteur, result: Result) -> None:
+    """Every life at an edge of the calendar comes to its end, and to what it must."""
+    hears, tells = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=examine, args=(saboteur.lives, saboteur.world.edges, tells), daemon=True)
+    process.start()
+    tells.close()
+    try:
+        result.differences += hears.recv() if hears.poll(SETTLE_SECONDS) else ["lives at edges do not come to an end"]
+    except EOFError:
+        result.differences.append("lives at edges could not be examined")
+    process.kill()
+    process.join()
+    result.lives_at_edges = len(saboteur.lives)
 
 
 def _rows(sql: str) -> list[tuple[Any, ...]]:

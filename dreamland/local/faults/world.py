@@ -12,11 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
+
 from dreamland.local import files
 from dreamland.local.attachment import CHECKOUT, local_defaults
 from dreamland.local.errors import LocalServerError
+from dreamland.local.faults.disk import SmallDisk
 from dreamland.local.fresh import empty
-from dreamland.local.postgres import Postgres
+from dreamland.local.postgres import DATABASE, Postgres
 from dreamland.local.processes import LOOPBACK, free_port
 from dreamland.local.services import Service
 from dreamland.local.supervisor import APP_ROLE
@@ -27,6 +30,8 @@ READY_SECONDS = 60.0
 PROBE_SECONDS = 2.0
 WATCH_SECONDS = 0.1
 WEB_THREADS = 8
+EDGES_DATABASE = "edges"
+LOG_SIZES = {"min_wal_size": "32MB", "max_wal_size": "64MB"}  # the write-ahead log, on a small disk
 
 
 class World:
@@ -38,6 +43,7 @@ class World:
         files.make_directory(root, 0o755 if os.geteuid() == 0 else 0o700)
         files.make_directory(self.logs, 0o755)
         self.postgres = Postgres(root / "postgres", self.logs / "postgres.log", durable=True)
+        self.disk = SmallDisk(self.postgres.home)
         self.valkey = Valkey(root / "valkey", self.logs / "valkey.log", durable=True)
         self.rate_url = rate_url
         self.web_port = free_port()
@@ -54,7 +60,11 @@ class World:
 
     def start_afresh(self) -> None:
         """Starts everything on an empty database and returns when the API answers."""
+        self.disk.mount()
+        if self.disk.missing:
+            self.report(f"skipped: disk full; {self.disk.missing}")
         self.owner_url = self.postgres.start()
+        self._keep_log_small()
         self.redis_url = self.valkey.start()
         empty(self.owner_url)
         (self.root / "anchor.jsonl").unlink(missing_ok=True)
@@ -75,6 +85,7 @@ class World:
             "PYTHONUNBUFFERED": "1",
         }
         self._prepare()
+        self._make_edges()
         parts = urlsplit(self.owner_url)
         place = f"{APP_ROLE}:{self.app_password}@{parts.hostname}:{parts.port}"
         self.env = {**self.owner_env, "DATABASE_URL": urlunsplit(parts._replace(netloc=place))}
@@ -83,6 +94,19 @@ class World:
             service.start()
         self._watcher.start()
         self.wait_for_web()
+
+    def _keep_log_small(self) -> None:
+        with psycopg.connect(self.owner_url, autocommit=True) as server:
+            for name, size in LOG_SIZES.items():
+                server.execute(f"ALTER SYSTEM SET {name} = '{size}'".encode())
+            server.execute("SELECT pg_reload_conf()")
+
+    def _make_edges(self) -> None:
+        """A second database, for lives at the edges of the calendar."""
+        with psycopg.connect(self.owner_url, autocommit=True, dbname="postgres") as server:
+            server.execute(f"DROP DATABASE IF EXISTS {EDGES_DATABASE} WITH (FORCE)".encode())
+            server.execute(f"CREATE DATABASE {EDGES_DATABASE} TEMPLATE {DATABASE}".encode())
+        self.edges = {"NAME": EDGES_DATABASE, "USER": APP_ROLE, "PASSWORD": self.app_password}
 
     def _prepare(self) -> None:
         self.app_password = files.secret(self.root / "app-role-password")
@@ -172,6 +196,7 @@ class World:
             service.finish(deadline)
         self.valkey.stop()
         self.postgres.stop()
+        self.disk.unmount()
 
     def _keep_alive(self) -> None:
         """Brings back what has died: the thread that starts processes is the one that they die with."""
