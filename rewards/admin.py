@@ -155,8 +155,8 @@ class AllowanceAdmin(ReadOnlyAdmin):
     export_totals = ("won",)
     menu, icon, menu_order = MENU, "calendar_today", 30
     list_display = [
-        identifier("player_id", "rewards_player"),
         "day",
+        identifier("player_id", "rewards_player"),
         "starts_at",
         "ends_at",
         amount("won"),

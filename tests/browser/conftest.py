@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
@@ -84,6 +85,15 @@ class Desk:
             PICTURES.mkdir(exist_ok=True)
             self.page.set_viewport_size({"width": size[0], "height": size[1]})
             self.page.screenshot(path=PICTURES / f"{name}.png")
+
+    def barriers(self) -> list[str]:
+        """What axe-core calls serious or critical on the page: what shuts people out."""
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{each['impact']} {each['id']}: {each['nodes'][0]['target']} ({len(each['nodes'])})"
+            for each in found
+            if each["impact"] in {"serious", "critical"}
+        ]
 
     def fits(self) -> bool:
         """Whether nothing sticks out to the right of the window."""

@@ -48,6 +48,7 @@ def look(desk: Desk, name: str, address: str) -> list[str]:
         desk.open(address, size)
         if not desk.fits():
             wrong.append(f"{name} is wider than a {label}")
+        wrong += [f"{name} at a {label}: {barrier}" for barrier in desk.barriers()]
         if WHERE:
             Path(WHERE).mkdir(exist_ok=True)
             desk.page.screenshot(path=Path(WHERE) / f"{name}-{label}.png", full_page=label == "phone")
