@@ -227,15 +227,17 @@ def test_page_one_thousand_costs_as_many_queries_as_page_one() -> None:
     client, address = a_client(game), f"/v1/players/{player}/wins"
     for numbers in (range(1_000), [1_000]):
         win(game, *(a_claim(player, "0.001", reference=str(n)) for n in numbers))
-    cursor, seen = None, set()
+    cursor: Any = None
+    seen: set[str] = set()
     for limit in (200, 200, 200, 200, 199):
-        page = client.get(address, {"limit": limit} | ({"cursor": cursor} if cursor else {})).json()
+        query: dict[str, Any] = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+        page = client.get(address, query).json()
         cursor, seen = page["next_cursor"], seen | {item["reference"] for item in page["items"]}
 
-    def cost(**query: Any) -> int:
+    def cost(**position: Any) -> int:
         with CaptureQueriesContext(connection) as queries:
-            [item] = client.get(address, {"limit": 1} | query).json()["items"]
-        assert (item["reference"] in seen) == (not query)
+            [item] = client.get(address, {"limit": 1} | position).json()["items"]
+        assert (item["reference"] in seen) == (not position)
         return len(queries)
 
     assert len(seen) == 999
