@@ -20,6 +20,7 @@ from conversion.models import (
     VoidedConversion,
 )
 from dreamland.lib.admin import ReadOnlyAdmin, amount, identifier, state
+from dreamland.lib.columns import listing
 from dreamland.lib.pages import Block, Door
 
 MENU, OPERATIONS, BOOKS = "Conversion", "Operations", "Books"
@@ -56,7 +57,7 @@ class RateAdmin(ReadOnlyAdmin):
         return pages.rate_blocks(row)
 
     def doors(self, request: HttpRequest, row: Rate) -> list[Door]:
-        doors = [Door("Run of this hour", pages.listing("conversion_conversionrun", hour=row.hour.isoformat()))]
+        doors = [Door("Run of this hour", listing("conversion_conversionrun", hour=row.hour.isoformat()))]
         if row.state == Rate.State.QUARANTINED:
             open_one = RateProposal.objects.filter(rate=row, decision=None).first()
             if open_one and request.user.has_perm(deed_pages.DECIDE):
@@ -126,10 +127,10 @@ class ConversionRunAdmin(ReadOnlyAdmin):
 
     def doors(self, request: HttpRequest, row: ConversionRun) -> list[Door]:
         doors = [
-            Door("Conversions", pages.listing("conversion_conversion", run__id__exact=row.pk), icon="swap_horiz"),
+            Door("Conversions", listing("conversion_conversion", run__id__exact=row.pk), icon="swap_horiz"),
             Door(
                 "Rates of this hour",
-                pages.listing("conversion_rate", hour=row.hour.isoformat()),
+                listing("conversion_rate", hour=row.hour.isoformat()),
                 icon="currency_exchange",
             ),
         ]

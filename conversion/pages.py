@@ -2,10 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
-
-from django.urls import reverse
 
 from conversion import oversight
 from conversion.models import (
@@ -39,11 +36,6 @@ WHY = {
 def hour_text(hour: Any) -> str:
     """An hour as its two ends, in UTC."""
     return f"{hour:%Y-%m-%d %H:%M} to {hour + HOUR:%H:%M} UTC"
-
-
-def listing(model: str, **filters: Any) -> str:
-    """A list with filters; `model` is `app_model`."""
-    return f"{reverse(f'admin:{model}_changelist')}?{urlencode(filters)}"
 
 
 def why(reason: str) -> str:

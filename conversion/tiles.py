@@ -10,10 +10,10 @@ from django.db import connection
 from django.urls import reverse
 
 from conversion.models import ConversionRun, Rate, RateProposal
-from conversion.pages import hour_text, listing, why
+from conversion.pages import hour_text, why
 from conversion.runs import due_hours
 from conversion.selectors import database_clock
-from dreamland.lib.columns import page_address
+from dreamland.lib.columns import listing, page_address
 from dreamland.lib.tiles import BAD, GOOD, WAITS, Chart, Series, Tile
 
 HOURS_DRAWN = 48

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dreamland.lib.columns import BAD, GOOD, page_address
-from dreamland.lib.forms import AsOf, Period
+from dreamland.lib.forms import AsOf, Period, month_of
 from dreamland.lib.pages import Block, Door, Facts, Form, Label, Link, Notice, Page, Table, behind, instant_text
 from dreamland.lib.statements import statement_blocks
 from ledger.lines import PostingFacts, account_by_day, account_by_hour, has_more_entries, postings_of, reversal_of
@@ -35,10 +35,6 @@ def statement_address(account: str, since: datetime | None = None, until: dateti
     """The statement of an account over a time."""
     asked = {name: f"{instant:%Y-%m-%dT%H:%M}" for name, instant in (("since", since), ("until", until)) if instant}
     return f"{reverse('admin:ledger_account_statement', args=[account])}?{urlencode(asked)}"
-
-
-def month_of(instant: datetime) -> datetime:
-    return instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 # --- Trial balance -------------------------------------------------------------------------------------------------

@@ -94,33 +94,29 @@ def charts() -> Iterator[Chart]:
         values = [getattr(totals.get((day, account)), side, Decimal(0)) for day in days]
         return Series(name, values, colour)
 
-    days_list = reverse("admin:ledger_closedday_changelist")
-    yield Chart(
-        "Tokens by day",
-        "bar",
-        labels,
-        [
-            series("Won, DREAM", "dream:issued", "debits", "primary"),
-            series("Converted, DREAM", "dream:redeemed", "credits", "second"),
-        ],
-        days_list,
-        note="Closed days, UTC.",
-        empty="The first day is counted a few minutes after it is over.",
-        order=20,
+    drawn = (
+        (
+            "Tokens by day",
+            ("Won, DREAM", "dream:issued", "debits", "primary"),
+            ("Converted, DREAM", "dream:redeemed", "credits", "second"),
+        ),
+        (
+            "Dollars by day",
+            ("To players, USD", "player:usd", "credits", "primary"),
+            ("Fees, USD", "usd:conversion-fees", "debits", "third"),
+        ),
     )
-    yield Chart(
-        "Dollars by day",
-        "bar",
-        labels,
-        [
-            series("To players, USD", "player:usd", "credits", "primary"),
-            series("Fees, USD", "usd:conversion-fees", "debits", "third"),
-        ],
-        days_list,
-        note="Closed days, UTC.",
-        empty="The first day is counted a few minutes after it is over.",
-        order=21,
-    )
+    for order, (title, *lines) in enumerate(drawn, start=20):
+        yield Chart(
+            title,
+            "bar",
+            labels,
+            [series(*line) for line in lines],
+            reverse("admin:ledger_closedday_changelist"),
+            note="Closed days, UTC.",
+            empty="The first day is counted a few minutes after it is over.",
+            order=order,
+        )
 
 
 def _day_totals(today: date) -> dict[tuple[date, str], DayTotal]:

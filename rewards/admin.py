@@ -11,7 +11,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from dreamland.lib.admin import ReadOnlyAdmin, amount, as_uuid, identifier, state
-from dreamland.lib.columns import page_address
+from dreamland.lib.columns import listing, page_address
 from dreamland.lib.deeds import reading
 from dreamland.lib.pages import Block, Door, Facts, Link
 from rewards import key_pages, pages
@@ -101,7 +101,7 @@ class GameKeyAdmin(ReadOnlyAdmin):
         ]
 
     def doors(self, request: HttpRequest, row: GameKey) -> list[Door]:
-        doors = [Door("Wins it reported", pages.listing("rewards_win", key__id__exact=row.pk), icon="emoji_events")]
+        doors = [Door("Wins it reported", listing("rewards_win", key__id__exact=row.pk), icon="emoji_events")]
         if row.revoked_at is None and request.user.has_perm(key_pages.CHANGE_KEY):
             if request.user.has_perm(key_pages.ADD_KEY):
                 doors.append(Door("Rotate", reverse("admin:rewards_gamekey_rotate", args=[row.pk]), icon="autorenew"))

@@ -1,17 +1,15 @@
 """Pages about games, players and wins. Nothing here writes."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from dreamland.lib.columns import BAD, GOOD, NEWS, WAITS, page_address
-from dreamland.lib.forms import Period, choice
+from dreamland.lib.columns import BAD, GOOD, NEWS, WAITS, listing, page_address
+from dreamland.lib.forms import Period, choice, month_of
 from dreamland.lib.pages import Block, Door, Facts, Form, Label, Link, Notice, Page, Table, instant_text
 from dreamland.lib.statements import statement_blocks
 from ledger import book
@@ -24,11 +22,6 @@ STATUS_COLOURS = {"active": GOOD, "suspended": WAITS, "closed": BAD}
 KEY_COLOURS = {"live": GOOD, "expired": WAITS, "revoked": BAD}
 HELD = ("player:usd", "player:dream", "player:usd-owed")
 DAYS_SHOWN = 14
-
-
-def listing(model: str, **filters: Any) -> str:
-    """A list with a search or filter; `model` is `app_model`."""
-    return f"{reverse(f'admin:{model}_changelist')}?{urlencode(filters)}"
 
 
 # --- Players ---------------------------------------------------------------------------------------------------------
@@ -100,10 +93,10 @@ def player_statement_page(request: HttpRequest, player_id: str) -> Page:
     if player is None:
         raise Http404
     now = timezone.now()
-    form = Which(request.GET) if "account" in request.GET else Which(initial={"since": _month(now)})
+    form = Which(request.GET) if "account" in request.GET else Which(initial={"since": month_of(now)})
     given = form.cleaned_data if form.is_bound and form.is_valid() else {}
     account = given.get("account") or HELD[0]
-    since, until = given.get("since") or (None if form.is_bound else _month(now)), given.get("until") or now
+    since, until = given.get("since") or (None if form.is_bound else month_of(now)), given.get("until") or now
     beginning = instant_text(since) if since else "the beginning"
     blocks: list[Block]
     try:
@@ -120,10 +113,6 @@ def player_statement_page(request: HttpRequest, player_id: str) -> Page:
 
 def PLAYERS() -> list[tuple[str, str]]:  # noqa: N802
     return [("Players", reverse("admin:rewards_player_changelist"))]
-
-
-def _month(instant: datetime) -> datetime:
-    return instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def _uuid(text: str) -> UUID:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.urls import NoReverseMatch, reverse
@@ -64,6 +65,11 @@ def page_address(page: str, key: Any) -> str:
         return reverse(f"admin:{page}_change", args=[key]) if page else ""
     except NoReverseMatch:
         return ""
+
+
+def listing(model: str, **filters: Any) -> str:
+    """A list with a search or filters; `model` is `app_model`."""
+    return f"{reverse(f'admin:{model}_changelist')}?{urlencode(filters)}"
 
 
 def state(field: str, colours: Mapping[str, str], description: str | None = None) -> Column:

@@ -1,6 +1,6 @@
 """Forms of the back-office: what to show, and as of when. Every instant that is typed is UTC."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -51,3 +51,8 @@ class Period(forms.Form):
         if since and until and since >= until:
             raise forms.ValidationError("The time ends before it begins.")
         return given
+
+
+def month_of(instant: datetime) -> datetime:
+    """When the UTC month of `instant` began: where statements begin if nobody says otherwise."""
+    return instant.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
