@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from ledger.book import Check, register_checks
+from ledger.book import RECENT_ENTRIES, SINCE, Check, register_checks
 
 RUNS_HAVE_LIVES = Check(
     "runs-equal-transitions",
@@ -22,6 +22,12 @@ RUNS_HAVE_LIVES = Check(
     WHERE (life.last_state, life.unbroken) IS DISTINCT FROM (run.state, true)
     """,
 )
+# The fees of conversions are compared one by one; only what touches the account besides makes a sum of all worth while.
+OTHERS_THAN_CONVERSIONS = f"""
+    SELECT FROM {RECENT_ENTRIES} AS entry
+    JOIN ledger_posting posting ON posting.holder = entry.holder AND posting.entry_id = entry.id
+    WHERE entry.kind <> 'conversion' AND 'usd:fees-payable' IN (posting.debit_id, posting.credit_id)
+"""
 FEES_PAYABLE_ARE_FEES = Check(
     "fees-payable-equal-fees",
     "what is owed for fees is the fees of the conversions less settlements and what was reversed of either",
@@ -30,8 +36,9 @@ FEES_PAYABLE_ARE_FEES = Check(
         AS problem
     FROM (SELECT coalesce(sum(CASE WHEN credit_id = 'usd:fees-payable' THEN amount ELSE -amount END), 0) AS amount
           FROM ledger_posting WHERE 'usd:fees-payable' IN (debit_id, credit_id)) posted
-    WHERE posted.amount <> conversion_fees_payable()
+    WHERE {touched} posted.amount <> conversion_fees_payable()
     """,
+    recent={"touched": f"EXISTS ({OTHERS_THAN_CONVERSIONS}) AND"},
 )
 SETTLEMENTS_ARE_ENTRIES = Check(
     "settlements-equal-entries",
@@ -39,17 +46,21 @@ SETTLEMENTS_ARE_ENTRIES = Check(
     """
     SELECT coalesce(settlement.entry_id, posted.entry_id)::text AS subject,
            format('settlement %s, posted %s', settlement.amount, posted.amount) AS problem
-    FROM conversion_feesettlement settlement
+    FROM (SELECT * FROM conversion_feesettlement {settlements}) settlement
     FULL JOIN (
         SELECT entry.id AS entry_id, entry.posted_at, count(*) AS legs,
                sum(amount) FILTER (WHERE debit_id = 'usd:fees-payable' AND credit_id = 'usd:cash') AS amount
-        FROM ledger_journalentry entry
+        FROM (SELECT * FROM ledger_journalentry {entries}) entry
         JOIN ledger_posting posting ON posting.holder = entry.holder AND posting.entry_id = entry.id
         WHERE entry.kind = 'fee-settlement'
-        GROUP BY entry.id
+        GROUP BY entry.id, entry.posted_at
     ) posted ON posted.entry_id = settlement.entry_id
     WHERE (settlement.amount, settlement.settled_at, 1) IS DISTINCT FROM (posted.amount, posted.posted_at, posted.legs)
     """,
+    recent={
+        "entries": SINCE,
+        "settlements": f"WHERE entry_id = ANY(ARRAY(SELECT id FROM {RECENT_ENTRIES} AS recent))",
+    },
 )
 RATES_WERE_DECIDED_BY_TWO = Check(
     "decided-rates-have-two-people",

@@ -136,7 +136,12 @@ SEAL_ENTRIES = 10_000  # about how many entries a link of the chain holds
 # Where the head of the chain is kept outside the database: a file that only grows, and a function given by its path.
 LEDGER_ANCHOR_FILE = env.str("LEDGER_ANCHOR_FILE", default="")
 LEDGER_ANCHOR_HOOK = env.str("LEDGER_ANCHOR_HOOK", default="")
+ANCHOR_GRACE = timedelta(minutes=15)  # a seal that is older and not in LEDGER_ANCHOR_FILE is a finding
 VERIFY_STATEMENT_TIMEOUT_MS = env.int("VERIFY_STATEMENT_TIMEOUT_MS", default=3_600_000)
+VERIFY_WORKERS = env.int("VERIFY_WORKERS", default=2)  # connections that share a verification
+VERIFY_WORK_MEMORY_MIB = env.int("VERIFY_WORK_MEMORY_MIB", default=32)  # for a sort; what needs more goes to work files
+VERIFY_FULL_EVERY = timedelta(hours=env.int("VERIFY_FULL_EVERY_HOURS", default=24))
+VERIFY_TASK_SOFT_LIMIT_SECONDS = env.int("VERIFY_TASK_SOFT_LIMIT_SECONDS", default=6_600)
 
 # --- Time, language, files ---------------------------------------------------------------------------------------
 

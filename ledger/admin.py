@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db import models
 from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
@@ -104,8 +105,9 @@ class JournalEntryAdmin(ReadOnlyAdmin):
     empty_text = "The first win that a game reports is the first entry."
 
     def get_keyset(self, request: HttpRequest) -> Sequence[str]:
-        """A time is found by the index over dates, so its rows are ordered by date; else by id, which grows with it."""
-        return ("-posted_at", "-id") if any(name.startswith("posted_at_") for name in request.GET) else ("-id",)
+        """By date where an index over dates finds the rows (a time, a holder); else by id, which grows with it."""
+        by_date = request.GET.get(SEARCH_VAR) or any(name.startswith("posted_at_") for name in request.GET)
+        return ("-posted_at", "-id") if by_date else ("-id",)
 
     def complete_page(self, rows: list[JournalEntry]) -> list[JournalEntry]:
         postings = postings_of(rows)

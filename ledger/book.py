@@ -40,15 +40,19 @@ from ledger.selectors import (
     statement,
     trial_balance,
 )
-from ledger.verification import Check, Finding, Verification, register_checks, verify
+from ledger.verification import RECENT_ENTRIES, SINCE, Check, Finding, Frontier, Verification, register_checks, verify
+from ledger.verification_records import VerificationRecord, latest_verifications
 
 __all__ = [
     "HOUSE",
+    "RECENT_ENTRIES",
+    "SINCE",
     "AlreadyReversed",
     "Check",
     "Entry",
     "EntryNotFound",
     "Finding",
+    "Frontier",
     "InsufficientFunds",
     "InvalidPosting",
     "PeriodClosed",
@@ -60,8 +64,10 @@ __all__ = [
     "TrialBalance",
     "TrialBalanceLine",
     "Verification",
+    "VerificationRecord",
     "balances",
     "close_period",
+    "latest_verifications",
     "lock_balances",
     "post",
     "register_checks",

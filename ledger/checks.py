@@ -1,22 +1,21 @@
 """What `verify_books` proves about entries, postings, balances, closed days and seals."""
 
 from ledger.seals import anchored_links, differences_from
-from ledger.verification import Check, register_checks
+from ledger.verification import RECENT_ENTRIES, SINCE, Check, register_checks
 
-# Appended to a check's SQL where it looks at entries: what transactions since then wrote.
-RECENT_ENTRIES = "entry.transaction >= %(since)s::xid8"
+RECENT_POSTINGS = f"WHERE (holder, entry_id) IN (SELECT holder, id FROM {RECENT_ENTRIES} AS recent)"
+RECENT_HOLDERS = f"WHERE holder = ANY(ARRAY(SELECT DISTINCT holder FROM {RECENT_ENTRIES} AS recent))"
 
-WITHOUT_POSTING = """
-    SELECT entry.id::text AS subject, 'the entry has no posting' AS problem
-    FROM ledger_journalentry entry
-    LEFT JOIN ledger_posting posting ON posting.holder = entry.holder AND posting.entry_id = entry.id
-    WHERE posting.id IS NULL
-"""
 ENTRIES_HAVE_POSTINGS = Check(
     "entries-have-postings",
     "every entry has at least one posting",
-    WITHOUT_POSTING,
-    recent=f"{WITHOUT_POSTING} AND {RECENT_ENTRIES}",
+    """
+    SELECT entry.id::text AS subject, 'the entry has no posting' AS problem
+    FROM (SELECT * FROM ledger_journalentry {entries}) entry
+    LEFT JOIN ledger_posting posting ON posting.holder = entry.holder AND posting.entry_id = entry.id
+    WHERE posting.id IS NULL
+    """,
+    recent={"entries": SINCE},
 )
 POSTINGS_FIT = Check(
     "postings-fit-entries-and-accounts",
@@ -25,7 +24,7 @@ POSTINGS_FIT = Check(
     SELECT posting.id::text AS subject,
            format('entry %s, %s / %s, %s %s', posting.entry_id, posting.debit_id, posting.credit_id, posting.amount,
                   posting.asset) AS problem
-    FROM ledger_posting posting
+    FROM (SELECT * FROM ledger_posting {postings}) posting
     LEFT JOIN ledger_journalentry entry ON entry.id = posting.entry_id AND entry.holder = posting.holder
     LEFT JOIN ledger_account debit ON debit.code = posting.debit_id AND debit.asset = posting.asset
     LEFT JOIN ledger_account credit ON credit.code = posting.credit_id AND credit.asset = posting.asset
@@ -33,22 +32,26 @@ POSTINGS_FIT = Check(
        OR NOT (posting.amount > 0 AND posting.amount < 1e20)
        OR posting.amount <> round(posting.amount, CASE posting.asset WHEN 'USD' THEN 8 ELSE 18 END)
     """,
+    recent={"postings": RECENT_POSTINGS},
 )
 FEES_ARE_OURS = Check(
     "fees-never-touch-players",
     "no posting pairs a fee account with a player's account",
     """
     SELECT id::text AS subject, format('%s / %s, %s', debit_id, credit_id, amount) AS problem
-    FROM ledger_posting
+    FROM (SELECT * FROM ledger_posting {postings}) posting
     WHERE (starts_with(debit_id, 'player:') AND credit_id LIKE '%fees%')
        OR (starts_with(credit_id, 'player:') AND debit_id LIKE '%fees%')
     """,
+    recent={"postings": RECENT_POSTINGS},
 )
-# {holders} narrows both sides down to some holders.
-WRONG_BALANCES = """
-    SELECT format('%%s %%s', coalesce(balance.holder, posted.holder),
+BALANCES_ARE_POSTINGS = Check(
+    "balances-equal-postings",
+    "every holder's share is what his postings add up to, and not negative",
+    """
+    SELECT format('%s %s', coalesce(balance.holder, posted.holder),
                   coalesce(balance.account_id, posted.account_id)) AS subject,
-           format('balance %%s, postings %%s', coalesce(balance.amount::text, 'missing'),
+           format('balance %s, postings %s', coalesce(balance.amount::text, 'missing'),
                   coalesce(posted.amount, 0)) AS problem
     FROM (SELECT * FROM ledger_balance {holders}) balance
     FULL JOIN (
@@ -61,20 +64,16 @@ WRONG_BALANCES = """
         GROUP BY 1, 2
     ) posted ON posted.holder = balance.holder AND posted.account_id = balance.account_id
     WHERE coalesce(balance.amount, 0) <> coalesce(posted.amount, 0) OR balance.amount < 0
-"""
-RECENT_HOLDERS = f"WHERE holder IN (SELECT entry.holder FROM ledger_journalentry entry WHERE {RECENT_ENTRIES})"
-BALANCES_ARE_POSTINGS = Check(
-    "balances-equal-postings",
-    "every holder's share is what his postings add up to, and not negative",
-    WRONG_BALANCES.format(holders="").replace("%%", "%"),
-    recent=WRONG_BALANCES.format(holders=RECENT_HOLDERS),
+    """,
+    recent={"holders": RECENT_HOLDERS},
 )
 REVERSALS_MIRROR = Check(
     "reversals-mirror-originals",
     "a reversal moves back exactly what its original moved, in the same book",
     """
     SELECT reversal.id::text AS subject, format('does not mirror entry %s', original.id) AS problem
-    FROM ledger_journalentry reversal JOIN ledger_journalentry original ON original.id = reversal.reverses_id
+    FROM (SELECT * FROM (SELECT * FROM ledger_journalentry {entries}) AS entry WHERE reverses_id IS NOT NULL) reversal
+    JOIN ledger_journalentry original ON original.id = reversal.reverses_id
     WHERE reversal.holder <> original.holder OR original.reverses_id IS NOT NULL OR EXISTS (
         (SELECT debit_id, credit_id, sum(amount) FROM ledger_posting WHERE entry_id = original.id
             AND holder = original.holder GROUP BY 1, 2)
@@ -89,17 +88,25 @@ REVERSALS_MIRROR = Check(
             AND holder = original.holder GROUP BY 1, 2)
     )
     """,
+    recent={"entries": SINCE},
 )
 
+# A day is counted by a transaction that ends within STATEMENT_TIMEOUT_MS: an hour is plenty.
+RECENT_DAYS = "WHERE day IN (SELECT day FROM ledger_closedday WHERE closed_at > %(since_time)s - interval '1 hour')"
+SINCE_RECENT_DAYS = """
+    WHERE entry.posted_at >= (
+        SELECT coalesce(min(day)::timestamp AT TIME ZONE 'UTC', 'infinity')
+        FROM ledger_closedday WHERE closed_at > %(since_time)s - interval '1 hour')
+"""
 DAYS_ARE_POSTINGS = Check(
     "closed-days-equal-postings",
     "what was counted of a closed day is what its entries add up to",
     """
     SELECT format('%s %s', coalesce(counted.day, posted.day), coalesce(counted.account_id, posted.account_id))
                AS subject,
-           format('counted %s / %s, postings %s / %s', counted.debits, counted.credits, posted.debits, posted.credits)
-               AS problem
-    FROM ledger_daytotal counted
+           format('counted %s / %s, postings %s / %s', counted.debits, counted.credits, posted.debits,
+                  posted.credits) AS problem
+    FROM (SELECT * FROM ledger_daytotal {days}) counted
     FULL JOIN (
         SELECT moved.day, side.account_id,
                coalesce(sum(moved.amount) FILTER (WHERE side.name = 'debit'), 0) AS debits,
@@ -109,34 +116,35 @@ DAYS_ARE_POSTINGS = Check(
                    sum(posting.amount) AS amount
             FROM ledger_journalentry entry
             JOIN ledger_posting posting ON posting.holder = entry.holder AND posting.entry_id = entry.id
+            {since}
             GROUP BY 1, 2, 3
         ) moved
-        JOIN ledger_closedday closed ON closed.day = moved.day AND closed.closed_at IS NOT NULL
+        JOIN (SELECT * FROM ledger_closedday {days}) closed ON closed.day = moved.day AND closed.closed_at IS NOT NULL
         CROSS JOIN LATERAL (VALUES (moved.debit_id, 'debit'), (moved.credit_id, 'credit')) AS side (account_id, name)
         GROUP BY 1, 2
     ) posted ON posted.day = counted.day AND posted.account_id = counted.account_id
     WHERE (counted.debits, counted.credits) IS DISTINCT FROM (posted.debits, posted.credits)
     """,
+    recent={"days": RECENT_DAYS, "since": SINCE_RECENT_DAYS},
 )
 # A falsifier may go back as far as he likes: a full verification compares every seal from the first one on.
-WRONG_SEALS = """
+SEALS_HOLD = Check(
+    "seals-match-the-journal",
+    "the chain of seals has no gap, and every sealed entry is what it was when it was sealed",
+    """
     SELECT to_char(number, 'FM000000000000') AS subject,
-           CASE WHEN number <> coalesce(before, 0) + 1 THEN format('comes after seal %%s', before)
+           CASE WHEN number <> coalesce(before, 0) + 1 THEN format('comes after seal %s', before)
                 WHEN starts <> coalesce(ended, '0'::xid8) THEN 'does not begin where the one before it ends'
-                ELSE format('transactions %%s to %%s are not what was sealed', starts, ends) END AS problem
+                ELSE format('transactions %s to %s are not what was sealed', starts, ends) END AS problem
     FROM (
         SELECT seal.*, lag(number) OVER by_number AS before, lag(ends) OVER by_number AS ended,
                lag(digest) OVER by_number AS previous
         FROM ledger_seal seal WINDOW by_number AS (ORDER BY number)
     ) seal
     WHERE (number <> coalesce(before, 0) + 1 OR starts <> coalesce(ended, '0'::xid8)
-        OR digest <> seal_digest(coalesce(previous, sha256('Dreamland')), number, hash_version, starts, ends))
-"""
-SEALS_HOLD = Check(
-    "seals-match-the-journal",
-    "the chain of seals has no gap, and every sealed entry is what it was when it was sealed",
-    WRONG_SEALS.replace("%%", "%"),
-    recent=f"{WRONG_SEALS} AND ends > %(since)s::xid8",
+        OR digest <> seal_digest(coalesce(previous, sha256('Dreamland')), number, hash_version, starts, ends)) {since}
+    """,
+    recent={"since": "AND ends > %(since)s::xid8"},
 )
 SEALS_ARE_ANCHORED = Check(
     "seals-match-their-anchor",

@@ -6,6 +6,7 @@ from django.db import connection
 from prometheus_client.core import Metric
 
 from dreamland.lib.metrics import gauge
+from ledger.verification_records import Mode, latest_verifications
 
 RECENT_POSTINGS = 10_000
 
@@ -27,22 +28,25 @@ LEFT JOIN (
 ) side ON side.asset = asset.code
 GROUP BY asset.code ORDER BY asset.code
 """
-# A verification an hour, and a full one from cron.
-VERIFICATIONS = """
-SELECT DISTINCT ON (mode) mode, is_clean::int, extract(epoch FROM clock_timestamp() - as_of)
-FROM ledger_verificationrun ORDER BY mode, id DESC
+# What the periodic jobs of the books have not done yet: the oldest entry without a seal, and days without their totals.
+BEHIND = """
+SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - posted_at) FROM ledger_journalentry
+                 WHERE transaction >= coalesce((SELECT ends FROM ledger_seal ORDER BY number DESC LIMIT 1), '0'::xid8)
+                 ORDER BY transaction LIMIT 1), 0),
+       (SELECT count(*) FROM ledger_closedday WHERE closed_at IS NULL)
 """
 
 
 def readings() -> Iterable[Metric]:
-    """What players hold, by account; whether the newest postings balance; the last verifications. Three statements."""
+    """What players hold, by account; whether the newest postings balance; the last verifications; what is behind."""
     with connection.cursor() as cursor:
         cursor.execute(SHARES)
         shares = cursor.fetchall()
         cursor.execute(RECENT_IMBALANCE)
         imbalance = cursor.fetchall()
-        cursor.execute(VERIFICATIONS)
-        verifications = cursor.fetchall()
+        cursor.execute(BEHIND)
+        ((unsealed_seconds, uncounted_days),) = cursor.fetchall()
+    verifications = latest_verifications()
     held = [((account, asset), amount) for account, asset, amount in shares]
     yield gauge("held_by_players", "What players hold, by control account.", held, ["account", "asset"])
     yield gauge(
@@ -54,12 +58,20 @@ def readings() -> Iterable[Metric]:
     yield gauge(
         "verification_clean",
         "1 if the last verification of the books found nothing wrong, else 0.",
-        [((mode,), clean) for mode, clean, _ in verifications],
+        [((mode,), int(run.is_clean)) for mode, run in verifications.items()],
         ["mode"],
     )
     yield gauge(
         "verification_last_seconds",
-        "Time since the books were verified.",
-        [((mode,), seconds) for mode, _, seconds in verifications],
+        "Time since the books were verified; -1: never.",
+        [((mode,), verifications[mode].age.total_seconds() if mode in verifications else -1) for mode in Mode.values],
         ["mode"],
     )
+    yield gauge(
+        "verification_seconds",
+        "That the last verification took.",
+        [((mode,), run.seconds) for mode, run in verifications.items()],
+        ["mode"],
+    )
+    yield gauge("unsealed_entry_seconds", "Age of the oldest entry that no seal covers.", [((), unsealed_seconds)])
+    yield gauge("uncounted_days", "UTC days that are over and have no totals yet.", [((), uncounted_days)])

@@ -96,7 +96,7 @@ class JournalEntry(models.Model):
     class Meta:
         verbose_name_plural = "journal entries"
         indexes = [
-            models.Index(fields=["holder", "id"], name="journal_entry_by_holder"),
+            models.Index(fields=["holder", "posted_at"], name="journal_entry_of_holder"),
             models.Index(fields=["transaction"], name="journal_entry_by_transaction"),
             BrinIndex(fields=["posted_at"], autosummarize=True, pages_per_range=32, name="journal_entry_by_time"),
             models.Index(fields=["posted_by"], condition=Q(posted_by__isnull=False), name="journal_entry_by_person"),

@@ -96,12 +96,24 @@ def anchored_links() -> dict[int, Link]:
 
 
 def differences_from(anchored: Mapping[int, Link]) -> Iterator[tuple[str, str]]:
-    """What the anchor knows and the database says otherwise: (seal, problem), oldest first."""
+    """What the anchor and the database say otherwise: (seal, problem), oldest first.
+
+    A seal that the anchor does not know is one too, once ANCHOR_GRACE has passed: a file that is gone, moved or cut
+    would otherwise agree with everything.
+    """
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {LINK} FROM ledger_seal")
         stored = {row[0]: Link(*row) for row in cursor.fetchall()}
-    for number, link in sorted(anchored.items()):
-        if number not in stored:
+        cursor.execute(
+            "SELECT number FROM ledger_seal WHERE sealed_at < clock_timestamp() - make_interval(secs => %s)",
+            [settings.ANCHOR_GRACE.total_seconds()],
+        )
+        due = {row[0] for row in cursor.fetchall()} if settings.LEDGER_ANCHOR_FILE else set()
+    for number in sorted(anchored.keys() | (due - anchored.keys())):
+        if number not in anchored:
+            yield f"seal {number}", f"not in the anchor {settings.LEDGER_ANCHOR_FILE}"
+        elif number not in stored:
             yield f"seal {number}", "anchored, and gone from the database"
-        elif stored[number] != link:
+        elif stored[number] != anchored[number]:
+            link = anchored[number]
             yield f"seal {number}", f"anchored with digest {link.digest}, stored with {stored[number].digest}"

@@ -147,15 +147,21 @@ SELECT entry.posted_at, entry.id, entry.kind, entry.memo,
 FROM ledger_account account
 JOIN ledger_posting posting ON account.code IN (posting.debit_id, posting.credit_id)
 JOIN ledger_journalentry entry ON entry.id = posting.entry_id AND entry.holder = posting.holder
-WHERE account.code = %(account)s AND (%(holder)s::uuid IS NULL OR posting.holder = %(holder)s::uuid)
+WHERE account.code = %(account)s
 """
-OPENING = f"SELECT coalesce(sum(movement), 0) FROM ({STATEMENT} AND entry.posted_at < %(since)s) AS before"
-LINES = f"""{STATEMENT}
-  AND (%(since)s::timestamptz IS NULL OR entry.posted_at >= %(since)s::timestamptz)
-  AND (%(until)s::timestamptz IS NULL OR entry.posted_at < %(until)s::timestamptz)
-ORDER BY entry.posted_at, entry.id, posting.id
-LIMIT %(limit)s
+OF_HOLDER = " AND entry.holder = %(holder)s::uuid"
+SINCE = " AND entry.posted_at >= %(since)s::timestamptz"
+UNTIL = " AND entry.posted_at < %(until)s::timestamptz"
+# What a holder's share was: what it is, less what moved it since. The cost is that of the tail, however long the
+# history before it. One statement, and so one snapshot, whatever commits meanwhile.
+OPENING_OF_SHARE = f"""
+SELECT coalesce((SELECT amount FROM ledger_balance WHERE holder = %(holder)s AND account_id = %(account)s), 0)
+     - coalesce((SELECT sum(movement) FROM ({STATEMENT}{OF_HOLDER}{SINCE}) AS tail), 0)
 """
+# A holder's part of an account that has no shares, like what was issued to him: nothing keeps it, so it is added up.
+OPENING_OF_PART = (
+    f"SELECT coalesce(sum(movement), 0) FROM ({STATEMENT}{OF_HOLDER} AND entry.posted_at < %(since)s) AS t"
+)
 
 
 def statement(
@@ -165,17 +171,18 @@ def statement(
 
     Raises StatementTooLong over STATEMENT_MAX_LINES lines, Account.DoesNotExist for an unknown code.
     """
-    asset = Account.objects.get(code=account).asset
+    known = Account.objects.get(code=account)
     limit = settings.STATEMENT_MAX_LINES
     asked = {"account": account, "holder": holder, "since": since, "until": until, "limit": limit + 1}
+    lines_sql = STATEMENT + (OF_HOLDER if holder else "") + (SINCE if since else "") + (UNTIL if until else "")
     opening = ZERO
     with connection.cursor() as cursor:
         if since is not None and holder is None:
             opening = trial_balance(until=since).balance(account)
         elif since is not None:
-            cursor.execute(OPENING, asked)
+            cursor.execute(OPENING_OF_SHARE if known.held else OPENING_OF_PART, asked)
             opening = cursor.fetchone()[0]
-        cursor.execute(LINES, asked)
+        cursor.execute(f"{lines_sql} ORDER BY entry.posted_at, entry.id, posting.id LIMIT %(limit)s", asked)
         rows = cursor.fetchall()
     if len(rows) > limit:
         raise StatementTooLong(f"the statement has more than {limit} lines; ask for a shorter time", limit=limit)
@@ -183,4 +190,4 @@ def statement(
     for posted_at, entry_id, kind, memo, counterpart, movement in rows:
         running += movement
         lines.append(StatementLine(posted_at, entry_id, kind, memo, counterpart, movement, running))
-    return Statement(account, asset, holder, since, until, opening, tuple(lines))
+    return Statement(account, known.asset, holder, since, until, opening, tuple(lines))

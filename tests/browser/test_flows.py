@@ -15,7 +15,7 @@ from django.utils import timezone
 from conversion.models import ConversionRun, Rate
 from conversion.services import convert_due_hours, convert_hour
 from ledger.models import PeriodClose
-from ledger.verification import Mode, verify_and_record
+from ledger.verification_records import Mode, verify_and_record
 from rewards.keys import create_game_key
 from rewards.models import GameKey
 from rewards.services import Claim, record_wins

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dreamland.lib.admin import ListPage, list_address
-from ledger.verification import Mode, verify_and_record
+from ledger.verification_records import Mode, verify_and_record
 from rewards.keys import create_game_key
 from tests.browser.conftest import DESKTOP, PHONE, Desk
 from tests.browser.world import a_win_now, days_of_play

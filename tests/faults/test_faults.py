@@ -46,6 +46,8 @@ def test_a_short_run_of_faults_loses_nothing_and_does_nothing_twice() -> None:
     assert told["acknowledged"] > 50
     assert told["conversions"] > 10
     assert (told["losses"], told["duplicates"], told["differences"]) == (0, 0, [])
+    assert told["claims_verified"] >= 30
+    assert told["seals"] >= 1
 
 
 @pytest.mark.parametrize("name", EDGES)

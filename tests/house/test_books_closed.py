@@ -13,7 +13,7 @@ from conversion.services import convert_due_hours
 from ledger.days import close_days
 from ledger.models import Account, JournalEntry, Posting
 from ledger.seals import seal_journal
-from ledger.verification import Mode, verify_and_record
+from ledger.verification_records import Mode, verify_and_record
 from rewards.services import record_wins
 from tests.factories import NOON, a_claim, a_game, a_player, hours
 from tests.sql import run

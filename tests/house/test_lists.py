@@ -15,7 +15,7 @@ from django.urls import reverse
 from conversion.services import convert_due_hours
 from dreamland.lib.admin import ListPage, list_address
 from ledger.models import JournalEntry
-from ledger.verification import Mode, verify_and_record
+from ledger.verification_records import Mode, verify_and_record
 from rewards.keys import create_game_key
 from rewards.models import Player, Win
 from rewards.services import record_wins

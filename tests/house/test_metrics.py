@@ -14,11 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import conversion.metrics
 import ledger.metrics
+import ledger.verification_records
 import rewards.metrics
 from conversion.services import convert_due_hours
 from dreamland.lib import metrics
 from ledger import book
-from ledger.verification import Mode, verify_and_record
+from ledger.verification_records import Mode, verify_and_record
 from rewards.keys import create_game_key
 from rewards.models import Game, Scope
 from rewards.services import record_wins
@@ -227,7 +228,8 @@ def test_the_figures_cost_the_same_statements_however_much_there_is_and_are_read
         ledger.metrics.SHARES,
         ledger.metrics.RECENT_IMBALANCE,
         rewards.metrics.PENDING,
-        ledger.metrics.VERIFICATIONS,
+        ledger.metrics.BEHIND,
+        ledger.verification_records.LATEST,
         conversion.metrics.RUNS,
         conversion.metrics.USD_IMBALANCE,
         conversion.metrics.PAID.replace("%s", f"'{book.HOUSE}'"),

@@ -48,7 +48,8 @@ def test_an_entry_dated_into_a_closed_period_is_refused_even_with_a_forged_date(
     assert refusal(forged, [uuid4()]) == "journal_entry_period_is_open"
 
 
-def test_closing_waits_for_an_entry_that_is_dated_into_the_period_and_not_committed_yet() -> None:
+def close_beside_a_writer() -> tuple[bool, int]:
+    """Closes while an entry is not committed: whether the close overtook the writer, and entries dated into it then."""
     posted, closed = threading.Event(), threading.Event()
     overtook: list[bool] = []
 
@@ -63,11 +64,24 @@ def test_closing_waits_for_an_entry_that_is_dated_into_the_period_and_not_commit
     writer.start()
     assert posted.wait(timeout=10)
     ends_at = database_now()
+    before = "SELECT count(*) FROM ledger_journalentry WHERE posted_at < %s"
     book.close_period(ends_at=ends_at)
+    ((told,),) = run(before, [ends_at])
     closed.set()
     writer.join()
-    assert overtook == [False], "the close must come after the writer's commit"
-    assert run("SELECT count(*) FROM ledger_journalentry WHERE posted_at < %s", [ends_at]) == [(1,)]
+    ((final,),) = run(before, [ends_at])
+    return overtook == [True], final - told
+
+
+def test_closing_waits_for_an_entry_that_is_dated_into_the_period_and_not_committed_yet() -> None:
+    assert close_beside_a_writer() == (False, 0)
+
+
+def test_control_without_the_lock_an_entry_slips_into_a_period_that_is_closed() -> None:
+    ((definition,),) = run("SELECT pg_get_functiondef('period_close_guard'::regproc)")
+    assert "LOCK TABLE ledger_journalentry IN SHARE MODE;" in str(definition)
+    run(str(definition).replace("LOCK TABLE ledger_journalentry IN SHARE MODE;", ""))
+    assert close_beside_a_writer() == (True, 1)
 
 
 @pytest.mark.parametrize(

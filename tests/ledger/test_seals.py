@@ -12,7 +12,7 @@ from django.db import transaction
 
 from ledger import book, seals
 from ledger.seals import Link, anchored_links
-from ledger.verification import Mode, verify_and_record
+from ledger.verification_records import Mode, verify_and_record
 from tests.databases import APP_ROLE
 from tests.factories import an_entry, post
 from tests.sql import APP, OWNER, in_parallel, refusal, run, without_triggers
@@ -216,6 +216,29 @@ def test_no_false_alarm_while_twenty_writers_post_and_others_seal_and_verify() -
     numbers = [row[0] for row in run("SELECT number FROM ledger_seal ORDER BY number")]
     assert numbers == list(range(1, len(numbers) + 1))
     assert run("SELECT sum(entries) FROM ledger_seal") == run("SELECT count(*) FROM ledger_journalentry")
+
+
+def seal_slowly(lock: str) -> list[object]:
+    """Eight sealers who all take their time between reading the last link and writing the next one."""
+    ((definition,),) = run("SELECT pg_get_functiondef('seal_journal(int)'::regprocedure)")
+    assert "LOCK TABLE ledger_seal IN EXCLUSIVE MODE;" in str(definition)
+    slow = str(definition).replace("horizon :=", "PERFORM pg_sleep(0.1); horizon :=")
+    run(slow.replace("LOCK TABLE ledger_seal IN EXCLUSIVE MODE;", lock))
+    some_history(3)
+    time.sleep(0.2)
+    outcomes = in_parallel([seals.seal_journal] * 8)
+    return [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+
+
+def test_eight_sealers_at_once_make_one_chain() -> None:
+    assert seal_slowly("LOCK TABLE ledger_seal IN EXCLUSIVE MODE;") == []
+    seal_journal()
+    assert run("SELECT sum(entries) FROM ledger_seal") == [(3,)]
+    assert found() == set()
+
+
+def test_control_without_the_lock_two_sealers_make_the_same_link() -> None:
+    assert any("ledger_seal_pkey" in str(error) for error in seal_slowly(""))
 
 
 def test_a_link_whose_anchoring_was_cut_off_is_anchored_by_the_next_call(anchor_file: Path) -> None:

@@ -79,7 +79,8 @@ def _print(result: Any, as_json: bool, console: Console) -> None:
         f"{result.restarts} restarts; {result.calls} calls, {result.calls_without_answer} without an answer; "
         f"{result.acknowledged} wins acknowledged, {result.refused} refused; {result.conversions} conversions of "
         f"{result.converted_wins} wins; {result.lives_at_edges} lives at edges of the calendar; "
-        f"losses {result.losses}, duplicates {result.duplicates}; {result.seconds} s"
+        f"losses {result.losses}, duplicates {result.duplicates}; "
+        f"{result.claims_verified} claims about the books and {result.seals} seals verified; {result.seconds} s"
     )
     for difference in result.differences[:20]:
         console.print(difference, markup=False, style="red")

@@ -22,6 +22,7 @@ from dreamland.local.faults.load import Answers, Game
 from dreamland.local.faults.rates import LyingRates
 from dreamland.local.faults.world import World
 from ledger import book
+from ledger.tasks import close_books_task
 from rewards.keys import create_game_key
 from rewards.models import Scope
 from rewards.services import create_game, register_player
@@ -52,6 +53,8 @@ class Result:
     refused: int = 0
     conversions: int = 0
     converted_wins: int = 0
+    seals: int = 0
+    claims_verified: int = 0
     losses: int = 0
     duplicates: int = 0
     differences: list[str] = field(default_factory=list)
@@ -221,10 +224,12 @@ def _compare(answers: Answers, result: Result) -> None:
         result.differences.append("tokens issued are not those held and redeemed")
     if issued != sum((sent.amount for sent, _ in answers.acknowledged.values()), Decimal(0)):
         result.differences.append("tokens issued are not those acknowledged")
+    close_books_task()  # so that seals and their anchor are verified over the whole run
+    ((result.seals,),) = _rows("SELECT count(*) FROM ledger_seal")
+    findings = book.verify().findings
+    result.claims_verified = len(findings)
     result.differences += [
-        f"{finding.check.name}: {finding.subject}: {finding.problem}"
-        for finding in book.verify().findings
-        if finding.wrong_rows
+        f"{finding.check.name}: {finding.subject}: {finding.problem}" for finding in findings if finding.wrong_rows
     ]
 
 

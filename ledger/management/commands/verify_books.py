@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error
 
-from dreamland.lib.console import console, print_json, progress, table
+from dreamland.lib.console import console, plain, print_json, progress, table
 from ledger import book
-from ledger.verification import Mode, registered_checks, verify_and_record
+from ledger.verification import registered_checks
+from ledger.verification_records import Mode, verify_and_record
 
 CLEAN, WRONG, COULD_NOT_CHECK = 0, 1, 2
 
@@ -22,13 +24,23 @@ class Command(BaseCommand):
             action="store_true",
             help="only what was written since the last clean verification could have broken",
         )
+        parser.add_argument(
+            "--workers",
+            type=int,
+            choices=range(1, 17),
+            metavar="N",
+            default=settings.VERIFY_WORKERS,
+            help="connections that share the checks and one snapshot, 1 to 16",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         mode = Mode.INCREMENTAL if options["incremental"] else Mode.FULL
         try:
             with progress(console(self.stderr), len(registered_checks())) as step:
-                verification = verify_and_record(mode, progress=lambda check: step(check.claim))
-        except Error as error:
+                verification = verify_and_record(
+                    mode, workers=options["workers"], progress=lambda check: step(check.claim)
+                )
+        except (Error, OSError) as error:  # the database, or the file of the anchor
             self.stderr.write(f"could not check: {error}")
             raise SystemExit(COULD_NOT_CHECK) from error
         if options["json"]:
@@ -39,19 +51,27 @@ class Command(BaseCommand):
             raise SystemExit(WRONG)
 
     def _print(self, verification: book.Verification) -> None:
+        findings = sorted(verification.findings, key=lambda finding: finding.wrong_rows == 0)  # what is wrong first
         rows = [
             (
                 "[green]holds[/]" if not finding.wrong_rows else f"[red]{finding.wrong_rows} wrong[/]",
+                f"{finding.seconds:.2f}",
                 finding.check.claim,
                 f"{finding.subject}: {finding.problem}" if finding.wrong_rows else "",
             )
-            for finding in verification.findings
+            for finding in findings
         ]
         screen = console(self.stdout)
-        screen.print(table(f"The books as of {verification.as_of}", ["", "claim", "first wrong row"], rows))
-        screen.print(
-            "[bold green]The books are clean.[/]" if verification.clean else "[bold red]The books are wrong.[/]"
-        )
+        what = f"since {plain(verification.since.as_of)}" if verification.since else "all of it"
+        title = f"The books as of {plain(verification.as_of)}, {what}"
+        screen.print(table(title, ["", "seconds", "claim", "first wrong row"], rows, numbers=["seconds"]))
+        wrong = sum(finding.wrong_rows > 0 for finding in findings)
+        if wrong:
+            screen.print(f"[bold red]The books are wrong: {wrong} of {len(findings)} claims do not hold.[/]")
+        elif verification.since:
+            screen.print(f"[bold green]What is new is clean: {len(findings)} claims hold.[/]")
+        else:
+            screen.print(f"[bold green]The books are clean: {len(findings)} claims hold.[/]")
 
 
 def as_document(verification: book.Verification) -> dict[str, Any]:
@@ -59,12 +79,14 @@ def as_document(verification: book.Verification) -> dict[str, Any]:
     return {
         "clean": verification.clean,
         "as_of": verification.as_of,
+        "since": verification.since.as_of if verification.since else None,
         "checks": [
             {
                 "name": finding.check.name,
                 "claim": finding.check.claim,
                 "wrong_rows": finding.wrong_rows,
                 "first": {"subject": finding.subject, "problem": finding.problem} if finding.wrong_rows else None,
+                "seconds": finding.seconds,
             }
             for finding in verification.findings
         ],
