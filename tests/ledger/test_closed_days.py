@@ -116,6 +116,37 @@ def test_a_day_waits_for_a_transaction_that_could_still_add_to_it(midnight: Call
 
 
 @pytest.mark.breaks_books
+def test_a_day_waits_for_a_transaction_that_is_newer_than_every_one_that_ended(
+    midnight: Callable[[float], None],
+) -> None:
+    """Catches a fence at the end of a snapshot: that lies behind the newest transaction that has ended."""
+    midnight(1.5)
+    win("2")
+    posted, may_commit = threading.Event(), threading.Event()
+    ids: list[int] = []
+
+    def late_writer() -> None:
+        with transaction.atomic():
+            book.post([an_entry(uuid4(), (*WIN, "3"))])
+            ids.append(int(run("SELECT pg_current_xact_id()::text")[0][0]))
+            posted.set()
+            may_commit.wait(timeout=20)
+        connections.close_all()
+
+    writer = threading.Thread(target=late_writer)
+    writer.start()
+    assert posted.wait(timeout=10)
+    time.sleep(3.7)  # the day is over for certain, and nothing of ours has written since
+    assert days.close_days() == ()
+    ((fence,),) = run("SELECT fence::text FROM ledger_closedday")
+    may_commit.set()
+    writer.join()
+    assert ids[0] < int(fence)
+    assert close_days() == (TODAY,)
+    assert totals(TODAY)["player:dream"] == exactly(0, 5)
+
+
+@pytest.mark.breaks_books
 def test_twenty_writers_crossing_midnight_are_counted_on_the_right_side(midnight: Callable[[float], None]) -> None:
     midnight(1.5)
     ends = time.monotonic() + 6
@@ -145,6 +176,57 @@ def test_twenty_writers_crossing_midnight_are_counted_on_the_right_side(midnight
     assert run("SELECT entries FROM ledger_closedday") == [(entries[True],)]
     wrong = [finding for finding in book.verify().findings if finding.wrong_rows]
     assert [finding.check.name for finding in wrong] == []
+
+
+NAIVE = """
+CREATE OR REPLACE FUNCTION close_next_day() RETURNS date LANGUAGE sql AS $$
+    WITH ended AS (
+        SELECT day FROM ledger_closedday WHERE closed_at IS NULL ORDER BY day LIMIT 1
+    ), counted AS (
+        INSERT INTO ledger_daytotal (day, account_id, debits, credits)
+        SELECT ended.day, 'player:dream', 0.1, sum(posting.amount)
+        FROM ended
+        JOIN ledger_journalentry entry ON (entry.posted_at AT TIME ZONE 'UTC')::date = ended.day
+        JOIN ledger_posting posting ON posting.entry_id = entry.id
+        GROUP BY 1
+    )
+    UPDATE ledger_closedday SET closed_at = clock_timestamp(), entries = 0 FROM ended
+    WHERE ledger_closedday.day = ended.day RETURNING ended.day
+$$
+"""
+
+
+@pytest.mark.breaks_books
+def test_control_a_day_that_is_counted_at_midnight_misses_those_who_commit_later(
+    midnight: Callable[[float], None],
+) -> None:
+    """The same writers, counted by whoever trusts the clock alone: what the fence is for."""
+    run(NAIVE)
+    midnight(0.5)
+    ends = time.monotonic() + 3.8  # other tests wait five seconds for the horizon
+
+    def writer() -> None:
+        while time.monotonic() < ends:
+            with transaction.atomic():
+                book.post([an_entry(uuid4(), (*WIN, "1"))])
+                time.sleep(0.3)
+
+    def closer() -> None:
+        while not days.close_days() and time.monotonic() < ends:
+            time.sleep(0.02)
+
+    def held_past_midnight() -> None:
+        with transaction.atomic():
+            book.post([an_entry(uuid4(), (*WIN, "1"))])
+            time.sleep(max(0.0, ends - time.monotonic()))
+
+    outcomes = in_parallel([closer, held_past_midnight, *([writer] * 20)])
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    ((entries,),) = run(
+        "SELECT count(*) FROM ledger_journalentry WHERE (posted_at AT TIME ZONE 'UTC')::date = %s", [TODAY]
+    )
+    counted = totals(TODAY)["player:dream"][1]
+    assert 0 < counted < entries
 
 
 @pytest.mark.breaks_books
