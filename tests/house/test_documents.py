@@ -59,6 +59,30 @@ def test_the_edge_cases_cover_every_part_of_the_house() -> None:
         assert any(part in heading for heading in headings), part
 
 
+TEST = re.compile(r"`(?P<path>tests/[\w/]+\.py)(?:::(?P<test>\w+))?`")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_test_that_a_document_names_exists(path: Path) -> None:
+    named = [(found["path"], found["test"]) for found in TEST.finditer(path.read_text())]
+    assert [each for each in named if not ((ROOT / each[0]).is_file() and (not each[1] or is_test(*each)))] == []
+
+
+def test_every_lock_that_the_code_takes_is_in_the_document_of_locks() -> None:
+    """By file: whoever takes a lock in a new place says there in which order, and what races it."""
+    document = (ROOT / "docs" / "concurrency.md").read_text()
+    lock = re.compile(r"FOR (NO KEY )?UPDATE|FOR SHARE\b|LOCK TABLE|select_for_update|pg_advisory")
+    takers = [
+        path
+        for app in ("ledger", "rewards", "conversion")
+        for path in sorted([*(ROOT / app).glob("*.py"), *(ROOT / app / "sql").glob("*.sql")])
+        if not path.name.endswith(".reverse.sql") and lock.search(path.read_text())
+    ]
+    assert len(takers) >= 10
+    missing = [str(path.relative_to(ROOT)) for path in takers if f"(../{path.relative_to(ROOT)})" not in document]
+    assert missing == []
+
+
 @pytest.mark.parametrize("path", ["tests/house/test_nothing.py", "tests/house/test_documents.py"])
 def test_control_a_test_that_does_not_exist_is_missed(path: str) -> None:
     assert not is_test(path, "test_that_nobody_wrote")
