@@ -130,6 +130,7 @@ class ReadOnlyAdmin(ReadOnly, ListPage):  # type: ignore[misc]  # unfold over Dj
         only_looks(request)
         if object_id is None:
             raise PermissionDenied
+        no_key_has_nul(object_id)
         row = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, row):
             raise PermissionDenied
@@ -145,8 +146,14 @@ class ReadOnlyAdmin(ReadOnly, ListPage):  # type: ignore[misc]  # unfold over Dj
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         only_looks(request)
+        no_key_has_nul(object_id)
         answer: HttpResponse = super().history_view(request, object_id, extra_context)
         return answer
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        raise PermissionDenied
 
     def page(self, request: HttpRequest, row: Any) -> Page:
         """What stands on the page of a row."""
@@ -195,6 +202,12 @@ def only_looks(request: HttpRequest) -> None:
     """Refuses every method that is not reading."""
     if request.method not in {"GET", "HEAD"}:
         raise PermissionDenied
+
+
+def no_key_has_nul(object_id: str) -> None:
+    """404 for what PostgreSQL could not even compare with a key."""
+    if "\x00" in unquote(object_id):
+        raise Http404
 
 
 def list_address(model: type[models.Model]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -69,6 +69,8 @@ def only_for(*permissions: str, methods: Sequence[str] = ("GET", "HEAD", "POST")
         def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method not in methods or not request.user.has_perms(permissions):
                 raise PermissionDenied
+            if any("\x00" in str(each) for each in kwargs.values()):  # PostgreSQL could not even compare it with a key
+                raise Http404
             return view(request, *args, **kwargs)
 
         return shown

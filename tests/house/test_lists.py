@@ -182,3 +182,10 @@ def test_a_key_of_a_game_leads_to_the_wins_that_it_reported(superuser: Client) -
     record_wins(game_id=game.id, claims=[a_claim(player, "1")], now=NOON)
     address = reverse("admin:rewards_win_changelist")
     assert len(superuser.get(address, {"key__id__exact": issued.key_id}).context["cl"].result_list) == 1
+
+
+@pytest.mark.parametrize("page", ["", "change/", "history/", "delete/", "statement/"])
+def test_a_key_that_no_database_can_hold_is_not_there(superuser: Client, page: str) -> None:
+    for place in ("ledger/account", "conversion/providerhealth", "rewards/gamekey", "rewards/player"):
+        answer = superuser.get(f"/admin/{place}/x%00y/{page}", follow=True)
+        assert answer.status_code in {200, 403, 404}, place
