@@ -13,6 +13,7 @@ NEED_NO_SERVERS = {
     "help",
     "makemessages",
     "version",
+    "world",
     "--help",
     "--version",
 }

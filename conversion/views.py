@@ -52,7 +52,7 @@ class UsdHistoryViewSet(ApiViewSet):
         "listUsdHistory",
         answers={200: page_of(UsdLineOut)},
         headers={200: ["Link"]},
-        problems=["player-not-found"],
+        problems=rewards.views.READING_PROBLEMS,
     )
     def list(self, request: Request, player_id: UUID) -> Response:
         """GET /v1/players/{player_id}/usd-history: conversions of tokens won before today, newest first."""

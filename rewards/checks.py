@@ -17,16 +17,17 @@ RECENT_DAYS = f"""ANY(ARRAY(
 
 ALLOWANCES_ARE_WINS = Check(
     "allowances-equal-wins",
-    "what is counted on a day is the sum of its wins that were not voided, and not over the cap",
+    "what is counted on a day is what was carried there and its wins that were not voided, and not over the cap",
     """
     SELECT format('%s %s', day.player_id, day.day) AS subject,
-           format('counted %s of %s, wins %s', day.won, day.cap, coalesce(sum(win.amount), 0)) AS problem
+           format('counted %s of %s, carried %s, wins %s', day.won, day.cap, day.carried, coalesce(sum(win.amount), 0))
+               AS problem
     FROM rewards_allowance day
     LEFT JOIN rewards_win win
       ON win.allowance_id = day.id AND win.player_id = day.player_id AND win.voided_by_id IS NULL
     {days}
     GROUP BY day.id
-    HAVING day.won <> coalesce(sum(win.amount), 0) OR day.won > day.cap
+    HAVING day.won <> day.carried + coalesce(sum(win.amount), 0) OR day.won > day.cap
     """,
     recent={"days": f"WHERE day.id = {RECENT_DAYS}"},
 )

@@ -16,6 +16,8 @@ from rewards.errors import (
     InvalidAmount,
     InvalidReference,
     PlayerClosed,
+    PlayerElsewhere,
+    PlayerMoving,
     PlayerNotFound,
     PlayerSuspended,
     ReferenceReused,
@@ -103,16 +105,28 @@ def unacceptable(claim: Claim, player: PlayerDays | None, *, now: datetime) -> D
     """Why a new claim is refused before its day is looked at."""
     if player is None:
         return PlayerNotFound("there is no such player")
-    if player.status == Player.Status.SUSPENDED:
-        return PlayerSuspended("the player is suspended and wins nothing for now")
-    if player.status == Player.Status.CLOSED:
-        return PlayerClosed("the player's account is closed")
+    if barred := status_refusal(player.status, player.region):
+        return barred
     if claim.won_at > now + settings.WIN_FUTURE_LIMIT:
         return WonAtInFuture("the win lies in the future", limit_seconds=int(settings.WIN_FUTURE_LIMIT.total_seconds()))
     if claim.won_at < now - settings.WIN_LATE_LIMIT:
         return WonAtTooOld(
             "the win lies too far in the past", limit_seconds=int(settings.WIN_LATE_LIMIT.total_seconds())
         )
+    return None
+
+
+def status_refusal(status: str, region: str) -> DomainError | None:
+    """Why a player of that status wins nothing here; `region` is where he is going, or lives."""
+    match status:
+        case Player.Status.SUSPENDED:
+            return PlayerSuspended("the player is suspended and wins nothing for now")
+        case Player.Status.CLOSED:
+            return PlayerClosed("the player's account is closed")
+        case Player.Status.MOVING:
+            return PlayerMoving("the player is moving to another region", region=region)
+        case Player.Status.MOVED:
+            return PlayerElsewhere("the player lives in another region", region=region)
     return None
 
 

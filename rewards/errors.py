@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from dreamland.lib.errors import DomainError
+from dreamland.lib.errors import DomainError, Elsewhere
 
 
 class PlayerNotFound(DomainError):
@@ -21,6 +21,16 @@ class PlayerClosed(DomainError):
     """A closed account stays closed."""
 
     code: ClassVar[str] = "player-closed"
+
+
+class PlayerMoving(DomainError):
+    """The player is on the way to another region; soon calls are answered there. `region`: where to."""
+
+    code: ClassVar[str] = "player-moving"
+
+
+class PlayerElsewhere(Elsewhere):
+    """The player lives in another region (`region`), which answers the same call."""
 
 
 class GameNotFound(DomainError):
@@ -99,4 +109,7 @@ class AlreadyVoided(DomainError):
 
 
 # Another transaction was faster: trying again sees what it wrote.
-LOST_RACES = {"win_reference_once", "allowance_days_in_order", "allowance_cap", "win_forfeits_only_over_cap"}
+LOST_RACES = {
+    *("win_reference_once", "allowance_days_in_order", "allowance_cap", "win_forfeits_only_over_cap"),
+    "win_player_lives_here",
+}

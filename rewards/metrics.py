@@ -15,7 +15,7 @@ from dreamland.lib.metrics import REGISTRY, gauge
 
 ONE, BATCH = "wins", "wins-batch"  # names of the addresses that take wins
 RECORDED, REPLAYED, REFUSED = "recorded", "replayed", "refused"
-CREATED, BAD_REQUEST, SERVER_ERROR = 201, 400, 500
+CREATED, REDIRECTED, SERVER_ERROR = 201, 300, 500  # what is sent on to another region was refused here
 NOT_ABOUT_THE_WIN = {401, 403, 405, 406, 429}  # the call was refused, and says nothing of a win
 CAP = "daily-cap-exceeded"
 
@@ -58,7 +58,7 @@ Outcome = tuple[str, str, bool]  # what became of the win, why it was refused, w
 
 
 def _outcome(status: int, result: Mapping[str, Any]) -> Outcome:
-    if status >= BAD_REQUEST:
+    if status >= REDIRECTED:
         code = str(result["problem"]["code"])
         return REFUSED, code, code == CAP
     clipped = Decimal(result["win"].get("forfeited") or 0) > 0

@@ -94,17 +94,27 @@ class Player(models.Model):
         ACTIVE = "active"
         SUSPENDED = "suspended"
         CLOSED = "closed"
+        MOVING = "moving"
+        MOVED = "moved"
 
     id = models.UUIDField(primary_key=True)
     timezone = models.CharField(max_length=64, help_text="IANA name; it decides when the player's day begins.")
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    region = models.TextField(
+        db_default="", blank=True, help_text="Where a player who moves is going, and who moved lives. Empty: here."
+    )
     created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
 
     class Meta:
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(status__in=["active", "suspended", "closed"]), name="player_status_known"
+                condition=Q(status__in=["active", "suspended", "closed", "moving", "moved"]), name="player_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(Q(status__in=["moving", "moved"]), Q(region__regex=r"^[a-z]{2,8}$"))
+                | Q(~Q(status__in=["moving", "moved"]), Q(region="")),
+                name="player_region_where_moved",
             ),
             # The house's own book can be nobody's.
             models.CheckConstraint(condition=~Q(id=book.HOUSE), name="player_is_not_house"),
@@ -126,6 +136,9 @@ class Allowance(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     cap = AmountField()
+    carried = AmountField(
+        db_default=Decimal(0), help_text="Of `won`: what was won in the region that the player came from."
+    )
     won = AmountField(db_default=Decimal(0))
 
     class Meta:
@@ -133,6 +146,7 @@ class Allowance(models.Model):
             models.UniqueConstraint(fields=["player", "day"], name="allowance_one_for_a_day"),
             *amount_constraints("allowance", "cap"),
             models.CheckConstraint(condition=Q(won__gte=0, won__lte=F("cap")), name="allowance_cap"),
+            models.CheckConstraint(condition=Q(carried__gte=0, carried__lte=F("won")), name="allowance_carried_is_won"),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="allowance_day_has_length"),
         ]
 

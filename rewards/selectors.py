@@ -12,7 +12,8 @@ from django.db import connection, transaction
 
 from ledger import book
 from rewards.days import Day, day_of, zone
-from rewards.errors import PlayerNotFound, WinNotFound
+from rewards.errors import PlayerElsewhere, PlayerNotFound, WinNotFound
+from rewards.models import Player
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,22 @@ class Stats:
 
 
 def get_player(player_id: UUID) -> PlayerFacts:
-    """The player. Raises PlayerNotFound."""
+    """The player. Raises PlayerNotFound, PlayerElsewhere."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id, timezone, status, created_at FROM rewards_player WHERE id = %s", [player_id])
+        cursor.execute("SELECT id, timezone, status, created_at, region FROM rewards_player WHERE id = %s", [player_id])
         row = cursor.fetchone()
     if row is None:
         raise PlayerNotFound("there is no such player")
-    return PlayerFacts(*row)
+    *facts, region = row
+    player = PlayerFacts(*facts)
+    _assert_here(player.status, region)
+    return player
+
+
+def _assert_here(status: str, region: str) -> None:
+    """Raises PlayerElsewhere where the player has moved. Who is still moving is answered here."""
+    if status == Player.Status.MOVED:
+        raise PlayerElsewhere("the player lives in another region", region=region)
 
 
 WINS = """
@@ -174,7 +184,7 @@ def wins_by_reference(game_id: UUID, wanted: Iterable[tuple[UUID, str]]) -> dict
 
 
 PLAYERS_WITH_DAYS = """
-SELECT player.id, player.timezone, player.status, day.day, day.starts_at, day.ends_at
+SELECT player.id, player.timezone, player.status, player.region, day.day, day.starts_at, day.ends_at
 FROM rewards_player player
 LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.ends_at > %s
 WHERE player.id = ANY(%s::uuid[])
@@ -189,6 +199,7 @@ class PlayerDays:
     id: UUID
     timezone: str
     status: str
+    region: str
     days: tuple[Day, ...]
 
     def day_of(self, instant: datetime) -> Day:
@@ -198,7 +209,7 @@ class PlayerDays:
     def with_day(self, day: Day) -> "PlayerDays":
         """The same player with one more opened day."""
         days = tuple(sorted((*self.days, day), key=lambda opened: opened.starts_at))
-        return PlayerDays(self.id, self.timezone, self.status, days)
+        return replace(self, days=days)
 
 
 def players_with_days(player_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, PlayerDays]:
@@ -208,30 +219,33 @@ def players_with_days(player_ids: Iterable[UUID], *, now: datetime) -> dict[UUID
         cursor.execute(PLAYERS_WITH_DAYS, [horizon, sorted(set(player_ids))])
         rows = cursor.fetchall()
     found: dict[UUID, PlayerDays] = {}
-    for player_id, timezone, status, date_, starts_at, ends_at in rows:
+    for player_id, timezone, status, region, date_, starts_at, ends_at in rows:
         days = found[player_id].days if player_id in found else ()
         if date_ is not None:
             days += (Day(date_, starts_at, ends_at),)
-        found[player_id] = PlayerDays(player_id, timezone, status, days)
+        found[player_id] = PlayerDays(player_id, timezone, status, region, days)
     return found
 
 
 def current_day(player_id: UUID, *, now: datetime) -> Day:
-    """The player's day at `now`. Raises PlayerNotFound."""
+    """The player's day at `now`. Raises PlayerNotFound, PlayerElsewhere."""
+    return _player_here(player_id, now=now).day_of(now)
+
+
+def _player_here(player_id: UUID, *, now: datetime) -> PlayerDays:
     player = players_with_days([player_id], now=now).get(player_id)
     if player is None:
         raise PlayerNotFound("there is no such player")
-    return player.day_of(now)
+    _assert_here(player.status, player.region)
+    return player
 
 
 def stats(player_id: UUID, *, now: datetime) -> Stats:
-    """Today's tokens and the USD wallet, as one snapshot. Raises PlayerNotFound."""
+    """Today's tokens and the USD wallet, as one snapshot. Raises PlayerNotFound, PlayerElsewhere."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        player = players_with_days([player_id], now=now).get(player_id)
-        if player is None:
-            raise PlayerNotFound("there is no such player")
+        player = _player_here(player_id, now=now)
         today = player.day_of(now)
         with connection.cursor() as cursor:
             cursor.execute(

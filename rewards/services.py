@@ -6,9 +6,9 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from dreamland.lib.errors import DomainError, named_refusals
-from rewards.claims import Claim, Recorded, Refused
+from rewards.claims import Claim, Recorded, Refused, status_refusal
 from rewards.days import zone
-from rewards.errors import GameNotFound, InvalidPlayer, PlayerClosed
+from rewards.errors import GameNotFound, InvalidPlayer
 from rewards.models import Game, OverCap, Player
 from rewards.recording import record_wins
 from rewards.selectors import PlayerFacts
@@ -36,7 +36,8 @@ class Registration:
 REGISTER = """
 INSERT INTO rewards_player AS player (id, timezone, status) VALUES (%s, %s, %s)
 ON CONFLICT (id) DO UPDATE SET timezone = excluded.timezone
-RETURNING WITH (OLD AS before) player.id, player.timezone, player.status, player.created_at, before.id IS NULL
+RETURNING WITH (OLD AS before)
+    player.id, player.timezone, player.status, player.created_at, player.region, before.id IS NULL
 """
 PLAYER_REFUSALS: dict[str, type[DomainError]] = {"player_is_not_house": InvalidPlayer}
 
@@ -44,15 +45,16 @@ PLAYER_REFUSALS: dict[str, type[DomainError]] = {"player_is_not_house": InvalidP
 def register_player(*, player_id: UUID, timezone: str) -> Registration:
     """Registers a player under the identity service's id, or changes the time zone. The same call twice does it once.
 
-    A new time zone counts from the next day that is opened. Raises InvalidTimezone, InvalidPlayer, PlayerClosed.
+    A new time zone counts from the next day that is opened. Raises InvalidTimezone, InvalidPlayer,
+    PlayerClosed, PlayerMoving, PlayerElsewhere.
     """
     zone(timezone)
     with transaction.atomic(durable=True), named_refusals(PLAYER_REFUSALS), connection.cursor() as cursor:
         cursor.execute(REGISTER, [player_id, timezone, Player.Status.ACTIVE])
-        *facts, created = cursor.fetchone()
+        *facts, region, created = cursor.fetchone()
         player = PlayerFacts(*facts)
-        if player.status == Player.Status.CLOSED:
-            raise PlayerClosed("the player's account is closed")
+        if player.status != Player.Status.SUSPENDED and (barred := status_refusal(player.status, region)):
+            raise barred
     return Registration(player, created)
 
 

@@ -31,7 +31,9 @@ from rewards.voiding import Author, Shares, TakenBack, void_win
 RECORDING_PROBLEMS = [
     *("invalid-amount", "invalid-time", "won-at-in-future", "won-at-too-old", "daily-cap-exceeded"),
     *("player-not-found", "player-suspended", "player-closed", "reference-reused"),
+    *("player-moving", "player-elsewhere", "misdirected"),
 ]
+READING_PROBLEMS = ["player-not-found", "player-elsewhere", "misdirected"]
 
 
 class WinsApiViewSet(ApiViewSet):
@@ -74,7 +76,7 @@ class PlayerViewSet(WinsApiViewSet):
         body=PlayerIn,
         answers={200: PlayerOut, 201: PlayerOut},
         headers={201: ["Location"]},
-        problems=["player-closed"],
+        problems=["player-closed", "player-moving", "player-elsewhere", "misdirected"],
         links={name: {"player_id": "$response.body#/id"} for name in ("getPlayer", "getStats", "listWins")},
     )
     def register(self, request: Request, player_id: UUID) -> Response:
@@ -86,12 +88,12 @@ class PlayerViewSet(WinsApiViewSet):
             return Response(body)
         return Response(body, status.HTTP_201_CREATED, headers={"Location": reverse("player", args=[player_id])})
 
-    @Described("getPlayer", answers={200: PlayerOut}, problems=["player-not-found"])
+    @Described("getPlayer", answers={200: PlayerOut}, problems=READING_PROBLEMS)
     def retrieve(self, _request: Request, player_id: UUID) -> Response:
         """GET /v1/players/{player_id}: the player."""
         return own_data(Response(PlayerOut(selectors.get_player(player_id)).data))
 
-    @Described("getStats", answers={200: StatsOut}, problems=["player-not-found"])
+    @Described("getStats", answers={200: StatsOut}, problems=READING_PROBLEMS)
     def stats(self, _request: Request, player_id: UUID) -> Response:
         """GET /v1/players/{player_id}/stats: the tokens of the player's day, and the wallet, as one snapshot."""
         return own_data(Response(StatsOut(selectors.stats(player_id, now=self.now)).data), volatile={"as_of"})
@@ -100,7 +102,7 @@ class PlayerViewSet(WinsApiViewSet):
         "listWins",
         answers={200: page_of(WinOut)},
         headers={200: ["Link"]},
-        problems=["player-not-found", "invalid-time"],
+        problems=[*READING_PROBLEMS, "invalid-time"],
     )
     def wins(self, request: Request, player_id: UUID) -> Response:
         """GET /v1/players/{player_id}/wins?day=today: the DREAM history of one of the player's days.

@@ -22,6 +22,12 @@ class DomainError(Exception):
         self.extra = extra
 
 
+class Elsewhere(DomainError):
+    """Another region answers this; its name is the fact `region`. Over HTTP it becomes a redirect."""
+
+    code: ClassVar[str] = "player-elsewhere"
+
+
 def constraint_name(error: IntegrityError) -> str:
     """The name of the constraint that PostgreSQL says was violated; empty where it names none."""
     diagnostics = getattr(error.__cause__, "diag", None)

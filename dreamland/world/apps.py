@@ -16,6 +16,9 @@ class WorldConfig(AppConfig):
         "world_beat": ["SELECT"],
         "world_playerreference": ["SELECT", "DELETE"],
         "world_activity": ["SELECT"],
+        # Players are moved by an engineer's command, as the owner.
+        "world_move": ["SELECT"],
+        "world_transfer": ["SELECT"],
     }
 
     def ready(self) -> None:

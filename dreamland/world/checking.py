@@ -59,6 +59,12 @@ SELECT region, 'hours-late', 'closed hours', 'the last one ended at ' || max(clo
 FROM unnest(%(regions)s::text[]) AS region JOIN world_hourclose closed USING (region)
 GROUP BY region HAVING max(closed.ends_at) < clock_timestamp() - %(late)s ORDER BY region
 """
+# A player on the way is no fault; one who does not arrive is.
+IN_TRANSIT = """
+SELECT '', 'in-transit', format('move %%s', transfer),
+       format('%%s, %%s USD between the regions for %%s', array_to_string(ends, ', '), in_transit, age)
+FROM settlement WHERE NOT is_settled AND age > %(transit)s ORDER BY transfer
+"""
 # A worker that cannot apply a row starts again and again: the failures grow, and none stays at work.
 STREAMS = """
 SELECT %(region)s, 'stream-stopped', sub.subname::text,
@@ -76,10 +82,11 @@ WHERE NOT EXISTS (SELECT FROM pg_subscription WHERE subname = %(name)s)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a region counts as silent, and its closed hours as late."""
+    """When a region counts as silent, its closed hours as late, a player on the way as lost."""
 
     silence: timedelta = timedelta(minutes=15)
     late: timedelta = timedelta(hours=2)
+    transit: timedelta = timedelta(minutes=15)
 
 
 def verify_centre(
@@ -110,6 +117,7 @@ def _findings(
             )
     yield from _selected(connection, SILENT, regions)
     yield from _selected(connection, LATE, regions)
+    yield from _selected(connection, IN_TRANSIT, {"transit": limits.transit})
     for region, subscription in subscriptions.items():
         yield from _selected(connection, STREAMS, {"region": region, "name": subscription.name})
 

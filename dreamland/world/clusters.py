@@ -148,6 +148,7 @@ class World:
 
     def publish_reference(self) -> None:
         with self.centre.connect() as connection:
+            reference.add_settlement_accounts(connection, self.regions)
             publishing.publish(connection, REFERENCE, reader=REFERENCE_READER, password=self.password(REFERENCE_READER))
 
     def make_analytics(self, facts: Publication = FACTS) -> None:
@@ -165,15 +166,20 @@ class World:
 
     def join(self, region: str) -> None:
         """Takes a region into the world: reference data in, facts out."""
-        incoming = reference.subscription(region)
+        incoming, outgoing = reference.subscription(region), facts_of(region)
         with self.cells[region].connect() as connection:
-            if not subscriptions.exists(connection, incoming.name):
+            from_centre = self.conninfo(CENTRE, REFERENCE_READER)
+            if subscriptions.exists(connection, incoming.name):
+                subscriptions.reconnect(connection, incoming.name, from_centre)
+            else:
                 reference.adopt(connection)
-                subscriptions.subscribe(connection, incoming, self.conninfo(CENTRE, REFERENCE_READER))
+                subscriptions.subscribe(connection, incoming, from_centre)
                 subscriptions.wait_until_copied(connection, incoming.name, COPY_SECONDS)
         self.publish_facts(region)
         with self.centre.connect(centre.DATABASE) as connection:
-            if not subscriptions.exists(connection, facts_of(region).name):
+            if subscriptions.exists(connection, outgoing.name):
+                subscriptions.reconnect(connection, outgoing.name, self.conninfo(region, ANALYTICS_READER))
+            else:
                 self.receive(connection, region)
 
     def receive(self, connection: psycopg.Connection[Any], region: str) -> None:

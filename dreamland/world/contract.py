@@ -100,6 +100,13 @@ FACTS = Publication(
             },
             entry="entry_id",
         ),
+        Table(
+            "world_transfer",
+            ("id",),
+            {"id": ID, "transfer": ID, "direction": "text", "other_region": "text", "entry_id": ID, "at": TIME},
+            time="at",
+            nullable=frozenset({"entry_id"}),
+        ),
         Table("conversion_conversionrun", ("id",), {"id": ID, "hour": TIME}, time="hour"),
         Table(
             "conversion_runtransition",

@@ -4,10 +4,11 @@ All of it is written by functions of the database (sql/hours.sql) and never chan
 empty.
 """
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from dreamland.lib.fields import AmountField, ClockTimestamp, Xid8Field
+from dreamland.lib.fields import AmountField, ClockTimestamp, Uuid7, Xid8Field
 
 
 class HourFence(models.Model):
@@ -90,3 +91,63 @@ class Activity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour.isoformat()} {self.reference}"
+
+
+class Move(models.Model):
+    """A player leaves this region for another one. What goes along is kept until the other region has it."""
+
+    class State(models.TextChoices):
+        BEGUN = "begun", "Wins are refused, what is pending is being converted"
+        DEPARTED = "departed", "Balances are on their way"
+        DONE = "done", "The other region has it all"
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    player = models.ForeignKey("rewards.Player", models.PROTECT, related_name="+", db_constraint=False)
+    region = models.TextField(help_text="Where the player goes.")
+    state = models.TextField(choices=State, db_default=State.BEGUN)
+    luggage = models.JSONField(null=True, help_text="What the other region needs, until it has it.")
+    begun_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    begun_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["player"], condition=~Q(state="done"), name="move_one_at_a_time"),
+            models.CheckConstraint(
+                condition=Q(state="departed", luggage__isnull=False)
+                | Q(Q(state__in=["begun", "done"]), Q(luggage__isnull=True)),
+                name="move_luggage_while_departed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.player_id} to {self.region}: {self.state}"
+
+
+class Transfer(models.Model):
+    """One end of a move: a player left this region, or came to it. The centre sees both, or one that is on its way."""
+
+    class Direction(models.TextChoices):
+        OUT = "out"
+        IN = "in"
+
+    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
+    transfer = models.UUIDField(help_text="The move, by the same id at both ends.")
+    direction = models.TextField(choices=Direction)
+    other_region = models.TextField()
+    entry = models.ForeignKey(
+        "ledger.JournalEntry", models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["transfer", "direction"], name="transfer_each_end_once"),
+            models.CheckConstraint(condition=Q(direction__in=["out", "in"]), name="transfer_direction_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transfer} {self.direction}"

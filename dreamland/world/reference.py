@@ -1,5 +1,6 @@
 """Reference data: written at the centre, read everywhere. A region's own database refuses to write it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,13 @@ def adopt(connection: psycopg.Connection[Any]) -> None:
                 sql.SQL("GRANT SELECT, {} ON {} TO {}").format(sql.SQL(operations), sql.Identifier(table), role)
             )
         connection.execute(GUARD.encode())
+
+
+def add_settlement_accounts(connection: psycopg.Connection[Any], regions: Sequence[str]) -> None:
+    """At the centre: an account for what regions owe each other, one for each region, in the chart of all of them."""
+    connection.cursor().executemany(
+        "INSERT INTO ledger_account (code, name, asset, kind, normal_side, held)"
+        " VALUES ('settlement:' || %s, 'Owed by the region ' || %s, 'USD', 'asset', 'debit', false)"
+        " ON CONFLICT (code) DO NOTHING",
+        [(region, region) for region in regions],
+    )

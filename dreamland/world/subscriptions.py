@@ -52,6 +52,13 @@ def exists(connection: psycopg.Connection[Any], name: str) -> bool:
     return connection.execute("SELECT FROM pg_subscription WHERE subname = %s", [name]).fetchone() is not None
 
 
+def reconnect(connection: psycopg.Connection[Any], name: str, conninfo: str) -> None:
+    """Tells a subscription where its publisher is now, or with which password."""
+    connection.execute(
+        sql.SQL("ALTER SUBSCRIPTION {} CONNECTION {}").format(sql.Identifier(name), sql.Literal(conninfo))
+    )
+
+
 def unsubscribe(connection: psycopg.Connection[Any], publisher: psycopg.Connection[Any], name: str) -> None:
     """Ends a subscription and its slot, also where the two have lost each other."""
     if exists(connection, name):

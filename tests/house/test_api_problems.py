@@ -446,4 +446,4 @@ def test_there_is_no_page_for_a_problem_that_does_not_exist() -> None:
 )
 def test_every_refusal_of_the_rewards_is_in_the_table(error: type[DomainError]) -> None:
     assert error.code in KINDS
-    assert 400 <= KINDS[error.code].status < 500 or error.code == "unavailable"
+    assert 400 <= KINDS[error.code].status < 500 or error.code in {"unavailable", "player-elsewhere"}

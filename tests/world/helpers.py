@@ -5,20 +5,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
-from django.db import connection
 from django.test import override_settings
 
+from conversion.services import convert_due_hours
+from dreamland.world import acting
 from dreamland.world.centre import DATABASE
 from dreamland.world.clusters import World
 from dreamland.world.contract import FACTS
 from dreamland.world.hours import close_hours, give_beat
 from rewards.models import Game
 from rewards.services import Recorded, record_wins
-from tests.factories import NOON, a_claim
+from tests.factories import NOON, a_claim, hours
+from tests.sql import run
 
 SPAN = timedelta(seconds=0.5)  # an "hour" of these tests
 FENCED_SECONDS = 0.6  # after which everything from before lies in an hour that is over
@@ -27,17 +28,9 @@ FENCED_SECONDS = 0.6  # after which everything from before lies in an hour that 
 @contextmanager
 def acting_in(world: World, name: str) -> Iterator[None]:
     """Inside, Django is this cell's: its database, its REGION."""
-    parts = urlsplit(world.cells[name].url)
-    place = {"HOST": parts.hostname, "PORT": parts.port, "NAME": parts.path[1:], "USER": parts.username}
-    before = dict(connection.settings_dict)
-    connection.close()
-    connection.settings_dict.update(place, PASSWORD=parts.password)
-    try:
-        with override_settings(REGION=name, REGIONS={each: f"http://{each}.test" for each in world.regions}):
-            yield
-    finally:
-        connection.close()
-        connection.settings_dict.update(before)
+    addresses = {each: f"http://{each}.test" for each in world.regions}
+    with acting.acting_in(world, name), override_settings(REGION=name, REGIONS=addresses):
+        yield
 
 
 def tell(world: World, *, everything: bool = False) -> None:
@@ -73,3 +66,9 @@ def figures(world: World, region: str) -> tuple[dict[str, Any], dict[str, Any]]:
                 0
             ][0]
     return told, found
+
+
+def finish_hours() -> None:
+    """Converts what is pending, whatever the runs of other tests have done: late wins go to the next hour's run."""
+    last = run("SELECT max(hour) FROM conversion_conversionrun WHERE state = 'done'")[0][0]
+    convert_due_hours(now=max(NOON, last or NOON) + hours(2))

@@ -185,3 +185,64 @@ def test_the_chain_is_worked_out_by_the_same_text_in_regions_and_at_the_centre()
     assert found[0]
     assert found[1]
     assert found[0][0] == found[1][0]
+
+
+@pytest.mark.parametrize(
+    ("statement", "guard"),
+    [
+        ("UPDATE world_hourclose SET chain = ''", "hour_close_is_final"),
+        ("DELETE FROM world_hourclose", "hour_close_is_final"),
+        ("DELETE FROM world_hourfence", "hour_fence_is_final"),
+        ("TRUNCATE world_activity", "activity_is_final"),
+        (
+            "INSERT INTO world_hourclose (number, starts_at, ends_at, totals, chain) VALUES (0, now(), now(), '{}', '')",
+            "hour_close_number_from_one",
+        ),
+        ("INSERT INTO world_hourfence VALUES (now(), now(), '1')", "hour_fence_has_length"),
+        (
+            "INSERT INTO world_playerreference VALUES (gen_random_uuid(), gen_random_uuid())",
+            "player_reference_player_exists",
+        ),
+        (
+            "INSERT INTO world_transfer (transfer, direction, other_region) VALUES (gen_random_uuid(), 'up', 'us')",
+            "transfer_direction_known",
+        ),
+        (
+            "INSERT INTO world_transfer (transfer, direction, other_region, entry_id)"
+            " VALUES (gen_random_uuid(), 'in', 'us', gen_random_uuid())",
+            "transfer_entry_exists",
+        ),
+        (
+            "INSERT INTO world_move (player_id, region, begun_by_id) VALUES (gen_random_uuid(), 'us', 1)",
+            "move_player_exists",
+        ),
+        (
+            "INSERT INTO world_move (player_id, region, begun_by_id, state) VALUES (gen_random_uuid(), 'us', 1, 'lost')",
+            "move_luggage_while_departed",
+        ),
+        (
+            "INSERT INTO world_move (player_id, region, begun_by_id, luggage) VALUES (gen_random_uuid(), 'us', 1, '{}')",
+            "move_luggage_while_departed",
+        ),
+    ],
+)
+def test_what_is_told_to_the_centre_is_final_and_whole(world: World, statement: str, guard: str) -> None:
+    with world.cells["eu"].connect() as connected:
+        assert refused(connected, statement) == guard
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO world_beat (number) VALUES (1000000)",
+        "INSERT INTO world_transfer (transfer, direction, other_region) VALUES (gen_random_uuid(), 'in', 'us')",
+        "INSERT INTO rewards_allowance (player_id, day, starts_at, ends_at, cap, carried, won)"
+        " VALUES (gen_random_uuid(), '2026-12-01', now(), now(), 5, 1, 1)",
+        "UPDATE rewards_allowance SET carried = 0",
+        "DELETE FROM publication_contract",
+    ],
+)
+def test_the_apps_role_may_not_even_try(world: World, statement: str) -> None:
+    with world.cells["eu"].connect() as connected:
+        connected.execute("SET ROLE dreamland_app")
+        assert refused(connected, statement) == "42501"

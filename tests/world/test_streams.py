@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from conversion.services import convert_due_hours, fetch_rate
+from conversion.services import fetch_rate
 from conversion.voiding import Author, void_win
 from dreamland.local import files
 from dreamland.world import subscriptions
@@ -15,7 +15,7 @@ from dreamland.world.clusters import CENTRE, World
 from ledger import book
 from rewards.models import Game
 from tests.factories import NOON, a_player, hours
-from tests.world.helpers import acting_in, figures, rows, tell, win
+from tests.world.helpers import acting_in, figures, finish_hours, rows, tell, win
 
 pytestmark = pytest.mark.usefixtures("proven")
 
@@ -31,7 +31,7 @@ def test_what_regions_commit_is_at_the_centre_by_count_sum_and_digest(
             player = a_player()
             taken, _ = win(player, game, amount), win(player, game, amount)
             void_win(win_id=taken, reason="a mistake", author=Author())
-            assert [run.state for run in convert_due_hours(now=NOON + hours(1)).runs] == ["done"]
+            finish_hours()
     tell(world, everything=True)
     for region in world.regions:
         told, found = figures(world, region)

@@ -16,6 +16,12 @@ class Kind:
 CORRECT = "Correct the request. Sent again as it is, it will be refused again."
 
 KINDS: dict[str, Kind] = {
+    "player-elsewhere": Kind(
+        308,
+        "Player elsewhere",
+        "The player lives in the region `region`. Nothing was done here.",
+        "Send the same call to `Location`, with the same method and body, and that region's key. Remember the region.",
+    ),
     "bad-request": Kind(400, "Bad request", "The request is none that this server takes.", CORRECT),
     "malformed-json": Kind(
         400,
@@ -116,6 +122,12 @@ KINDS: dict[str, Kind] = {
         "The player's account is closed and stays closed.",
         "Report nothing more for this player.",
     ),
+    "player-moving": Kind(
+        409,
+        "Player moving",
+        "The player is on the way to the region `region`; it takes until the wins at hand are converted.",
+        "Keep the win and send it again every few minutes: soon the answer says where to.",
+    ),
     "body-too-large": Kind(
         413,
         "Body too large",
@@ -127,6 +139,12 @@ KINDS: dict[str, Kind] = {
         "Unsupported media type",
         "Bodies are `application/json` in UTF-8, not compressed.",
         "Send `Content-Type: application/json` and no `Content-Encoding`.",
+    ),
+    "misdirected": Kind(
+        421,
+        "Misdirected",
+        "The player does not live in this region, and the call has been redirected here already.",
+        "Start again at the region where the player was registered; if it comes back to this, tell us.",
     ),
     "invalid": Kind(
         422,

@@ -96,7 +96,7 @@ PROBLEM: Json = {
     "properties": {
         "type": {"type": "string", "format": "uri-reference", "examples": ["/v1/problems/daily-cap-exceeded"]},
         "title": {"type": "string"},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "status": {"type": "integer", "minimum": 308, "maximum": 599},
         "detail": {"type": "string", "description": "For people; it may change."},
         "code": {"type": "string", "description": "For programs; it does not change.", "enum": sorted(KINDS)},
         "request_id": {"type": "string"},
@@ -135,6 +135,9 @@ RESPONSES: Json = {
 MEMBERS: Json = {
     "daily-cap-exceeded": {"remaining": "0.25", "resets_at": "2026-11-21T00:00:00Z"},
     "scope-missing": {"scope": "wins:write"},
+    "player-elsewhere": {"region": "us"},
+    "player-moving": {"region": "us"},
+    "misdirected": {"region": "us"},
     "body-too-large": {"limit_bytes": 65_536},
     "duplicate-key": {"key": "amount"},
     "unknown-parameter": {"parameter": "verbose"},
@@ -144,7 +147,7 @@ MEMBERS: Json = {
 }
 
 
-HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
+HEADERS_OF = {308: ["Location"], 401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
 
 
 def headers(names: Iterable[str]) -> Json:

@@ -19,8 +19,9 @@ from rest_framework.settings import api_settings
 
 from dreamland.lib.api.catalogue import KINDS
 from dreamland.lib.api.fields import render_amount, render_instant
+from dreamland.lib.api.parsing import HOPS
 from dreamland.lib.api.request_id import request_id
-from dreamland.lib.errors import DomainError
+from dreamland.lib.errors import DomainError, Elsewhere
 
 CONTENT_TYPE = "application/problem+json"
 ERRORS_IN_A_PROBLEM = 100  # a body can be wrong in more ways than anyone wants to read
@@ -97,6 +98,8 @@ def problem_response(content: Problem, headers: Mapping[str, str] | None = None)
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """DRF's EXCEPTION_HANDLER. None for what is our own mistake: Django logs it, and handler500 answers."""
     request: Request = context["request"]
+    if isinstance(error, Elsewhere):
+        return _elsewhere(error, request)
     if isinstance(error, DomainError):
         return problem_response(domain_problem(error, request=request))
     if isinstance(error, exceptions.ValidationError):
@@ -104,6 +107,21 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
     if isinstance(error, exceptions.APIException):
         return _drf_response(error, request)
     return outside_response(error, request)
+
+
+def _elsewhere(error: Elsewhere, request: Request) -> HttpResponse:
+    """308 to where the same call is answered: method and body go along (RFC 9110, section 15.4.9).
+
+    Once only: a call that was redirected already, or whose region has no address, is misdirected (section 15.5.20).
+    """
+    region = str(error.extra.get("region", ""))
+    address = settings.REGIONS.get(region)
+    if address is None or HOPS in request.query_params:
+        return problem_response(problem("misdirected", error.detail, request=request, region=region))
+    query = request.query_params.copy()
+    query[HOPS] = "1"
+    headers = {"Location": f"{address}{request.path}?{query.urlencode()}"}
+    return problem_response(domain_problem(error, request=request), headers)
 
 
 def outside_response(error: BaseException | None, request: HttpRequest | Request) -> HttpResponse | None:

@@ -37,3 +37,20 @@ CREATE OR REPLACE VIEW hour_differences AS
             USING (name)
         WHERE told.figures IS DISTINCT FROM here.figures
     ) AS figure;
+
+-- Every move: both ends, and what lies between the regions. In transit while one end is missing or the sum is not zero.
+CREATE OR REPLACE VIEW settlement AS
+    SELECT transfer.transfer,
+           array_agg(transfer.region || ' ' || transfer.direction ORDER BY transfer.direction DESC) AS ends,
+           coalesce(sum(moved.amount), 0) AS in_transit,
+           count(DISTINCT transfer.direction) = 2 AND coalesce(sum(moved.amount), 0) = 0 AS is_settled,
+           clock_timestamp() - min(transfer.at) AS age
+    FROM world_transfer transfer
+    LEFT JOIN LATERAL (
+        SELECT sum(CASE WHEN starts_with(posting.credit_id, 'settlement:') THEN posting.amount ELSE -posting.amount END)
+            AS amount
+        FROM ledger_posting posting
+        WHERE posting.region = transfer.region AND posting.entry_id = transfer.entry_id
+          AND (starts_with(posting.credit_id, 'settlement:') OR starts_with(posting.debit_id, 'settlement:'))
+    ) AS moved ON true
+    GROUP BY transfer.transfer;
