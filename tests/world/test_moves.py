@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.test import override_settings
 
 import tests.http
@@ -329,3 +333,39 @@ def test_over_http_a_call_is_sent_on_to_where_its_player_lives_and_no_further(
         recorded = a_client(game).post("/v1/wins?hops=1", body, format="json")
         assert recorded.status_code == 201, recorded.content
         assert a_client(game).get(f"/v1/players/{rich}/stats?hops=1").json()["usd_balance"] == "0.6"
+
+
+def test_an_engineer_moves_a_player_by_the_command(world: World, game: Game, rich: UUID, tmp_path: Path) -> None:
+    luggage = tmp_path / "luggage.json"
+
+    def command(*arguments: str) -> str:
+        out = StringIO()
+        call_command("move_player", *arguments, stdout=out)
+        return out.getvalue()
+
+    with acting_in(world, "eu"):
+        somebody()
+        win(rich, game, "0.1")
+        with pytest.raises(CommandError, match="not converted yet") as waits:
+            command(str(rich), "--to", "us", "--as", "mover")
+        assert waits.value.returncode == 3
+        finish_hours()
+        with pytest.raises(CommandError, match="--as"):
+            command(str(rich), "--to", "us", "--as", "nobody")
+        luggage.write_text(command(str(rich), "--to", "us", "--as", "mover"))
+        assert command(str(rich), "--to", "us", "--as", "mover") == luggage.read_text()
+    with acting_in(world, "us"):
+        somebody()
+        assert "has arrived" in command("--arrive", str(luggage), "--as", "mover")
+        arrived = command("--arrive", str(luggage), "--as", "mover")
+        assert "was here already" in arrived
+        assert usd(rich) == Decimal("0.615")
+        (tmp_path / "torn.json").write_text(luggage.read_text()[:50])
+        with pytest.raises(CommandError, match="no luggage"):
+            command("--arrive", str(tmp_path / "torn.json"), "--as", "mover")
+    with acting_in(world, "eu"):
+        command("--confirm", arrived.split(": ")[1].strip())
+        with pytest.raises(CommandError, match="no such move"):
+            command("--confirm", str(uuid4()))
+    with override_settings(REGION=""), pytest.raises(CommandError, match="no region"):
+        command("--confirm", str(uuid4()))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError
@@ -18,7 +19,8 @@ from dreamland.local.attachment import ROOT
 from dreamland.local.errors import LocalServerError
 from dreamland.world import checking, keeper
 from dreamland.world.centre import DATABASE
-from dreamland.world.clusters import World
+from dreamland.world.clusters import REGIONS, World, facts_of
+from dreamland.world.contract import FACTS
 from dreamland.world.subscriptions import NotReadyError
 
 FINDING, COULD_NOT = 1, 2
@@ -37,6 +39,8 @@ class Command(BaseCommand):
         status.add_argument("--json", action="store_true")
         verify = steps.add_parser("verify", help="is the centre right? 0: yes; 1: no; 2: it could not be checked")
         verify.add_argument("--json", action="store_true")
+        verify.add_argument("--centre", help="URL of an analytics database in production, instead of the one here")
+        verify.add_argument("--regions", default=",".join(REGIONS), help="whose facts it has (%(default)s)")
         for name, text in (
             ("repair", "fetch again what the centre lacks of a region, or has otherwise, in closed hours"),
             ("reseed", "throw away what the centre has of a region and take it all again; the others stream on"),
@@ -53,8 +57,11 @@ class Command(BaseCommand):
     def _up(self, root: Path, _options: Any) -> None:
         world = keeper.up(root)
         for cell in world.cells.values():
-            self.stdout.write(f"{cell.name:8} {cell.url}")
-        self.stdout.write(f"{'centre':8} {world.centre.place(DATABASE)}")
+            parts = urlsplit(cell.url)
+            password = cell.postgres.home / "password"
+            self.stdout.write(
+                f"{cell.name:8} {parts.hostname}:{parts.port}, user {parts.username}, password: {password}"
+            )
         self.stdout.write("manage.py world tour, status, verify; the end: manage.py world down")
 
     def _down(self, root: Path, _options: Any) -> None:
@@ -90,7 +97,12 @@ class Command(BaseCommand):
         self.stdout.write(f"players on the way: {moving[0] if moving else 0}")
 
     def _verify(self, root: Path, options: Any) -> None:
-        findings = _running(root).verify()
+        if options["centre"]:
+            streams = {region: facts_of(region) for region in options["regions"].split(",")}
+            with psycopg.connect(options["centre"], autocommit=True) as connection:
+                findings = checking.verify_centre(connection, FACTS, streams)
+        else:
+            findings = _running(root).verify()
         if options["json"]:
             self.stdout.write(json.dumps([asdict(finding) for finding in findings]))
         else:
