@@ -1,5 +1,6 @@
 """A world of three real clusters for the tests of a worker, and the cells that a test acts in."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 
 from dreamland.local.attachment import FAST_ROOT
+from dreamland.local.processes import is_alive
 from dreamland.world import clusters
 from dreamland.world.centre import DATABASE
 from dreamland.world.clusters import CENTRE, World
@@ -18,11 +20,15 @@ from tests.world.helpers import acting_in, tell
 
 
 @pytest.fixture(scope="session")
-def started(worker_id: str) -> Iterator[World]:
-    root = FAST_ROOT / f"world-{worker_id}"
-    shutil.rmtree(root, ignore_errors=True)
+def started() -> Iterator[World]:
+    """Clusters of this process alone: another run of the tests in this checkout has its own."""
+    for left_over in FAST_ROOT.glob("world-[0-9]*"):
+        if not is_alive(int(left_over.name.removeprefix("world-"))):
+            shutil.rmtree(left_over, ignore_errors=True)
+    root = FAST_ROOT / f"world-{os.getpid()}"
     with clusters.running(root, durable=False) as world:
         yield world
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture

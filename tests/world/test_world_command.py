@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
+def place(alone: None) -> Iterator[Path]:
     root = FAST_ROOT / "world-command"
     shutil.rmtree(root, ignore_errors=True)
     yield root
@@ -38,7 +38,6 @@ def world(place: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.usefixtures("alone")
 def test_the_world_starts_keeps_its_promises_tells_how_it_is_and_ends(place: Path) -> None:
     assert world(place, "verify").returncode == 2  # nothing runs: it cannot be checked
     started = world(place, "up")
