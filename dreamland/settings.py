@@ -35,9 +35,9 @@ CLOSING_MARGIN = timedelta(seconds=2)  # after which an hour is over for sure, a
 # --- Applications ------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "dreamland.staff.apps.BackOfficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -45,26 +45,35 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django_celery_beat",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "dreamland",
     "dreamland.lib",
+    "dreamland.lib.trail",
     "dreamland.local",
     "dreamland.backoffice",
     "ledger",
     "rewards",
     "conversion",
     "dreamland.world",
+    "dreamland.staff.apps.StaffConfig",
 ]
 MIDDLEWARE = [
     "dreamland.lib.api.request_id.RequestIdMiddleware",
     "dreamland.lib.api.log.CallLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "dreamland.lib.content_security.ContentSecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "dreamland.staff.sessions.StaffSessionMiddleware",
+    "dreamland.lib.trail.actor.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -155,13 +164,14 @@ STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / ".local" / "static")
 
 # --- Security ----------------------------------------------------------------------------------------------------
 
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+PASSWORD_MIN_LENGTH = 12
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": PASSWORD_MIN_LENGTH}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
     )
 ]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not INSECURE_HTTP
@@ -173,17 +183,39 @@ if BEHIND_TLS_PROXY := env.bool("BEHIND_TLS_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 
+# --- Signing in to the back-office -------------------------------------------------------------------------------
+
+# Without it a password alone opens the back-office: for trying out on one's own machine.
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=True)
+STAFF_SESSION_IDLE = timedelta(minutes=env.int("STAFF_SESSION_IDLE_MINUTES", default=30))
+STAFF_SESSION_AGE = timedelta(hours=env.int("STAFF_SESSION_AGE_HOURS", default=10))
+STAFF_FACTOR_FRESH = timedelta(minutes=env.int("STAFF_FACTOR_FRESH_MINUTES", default=15))  # for money and rights
+STAFF_SIGN_INS_KEPT = timedelta(days=366)
+# How often one may try: (who, tries, seconds). An account from anywhere has more: else whoever knows its name could
+# shut its owner out.
+STAFF_SIGN_IN_LIMITS = [("address", 30, 900), ("account-and-address", 5, 900), ("account", 50, 3_600)]
+SESSION_COOKIE_AGE = int(STAFF_SESSION_AGE.total_seconds())
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_COOKIE_NAME = "dreamland_session"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
+OTP_TOTP_ISSUER = "Dreamland"
+
 # --- Back-office -------------------------------------------------------------------------------------------------
 
+BACK_OFFICE_URL = "/admin/"
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Dreamland",
     "SITE_HEADER": "Dreamland",
     "SITE_SUBHEADER": "Back-office",
     "SITE_SYMBOL": "account_balance",
+    "SITE_URL": None,  # there is no site but this one
     "SHOW_VIEW_ON_SITE": False,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "dreamland.dashboard.icon"}],
     "STYLES": ["dreamland.dashboard.style"],
     "DASHBOARD_CALLBACK": "dreamland.dashboard.show",
+    "ACCOUNT": {"navigation": [{"title": "Your sign-in", "link": f"{BACK_OFFICE_URL}my-sign-in/"}]},
     "SIDEBAR": {"show_search": True, "navigation": "dreamland.dashboard.menu"},
 }
 ADMIN_STATEMENT_LINES = 500  # of an account over a time; where there are more, hours and days are shown
@@ -358,6 +390,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "backoffice.make_exports",
         "schedule": crontab(minute="*/2", hour="*"),
         "options": {"expires": 110},
+    },
+    "forget what is past its time": {
+        "task": "staff.forget",
+        "schedule": crontab(minute="40", hour="*"),
+        "options": {"expires": 3_000},
     },
     "sweep for hours that still wait": {
         "task": "conversion.convert_due_hours",

@@ -1,5 +1,6 @@
 """Every address of Dreamland."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -16,7 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/problems", problem_pages, name="problems"),
     path("v1/problems/<slug:code>", problem_page, name="problem"),
     path("v1/", include("conversion.urls")),
-    path("admin/", admin.site.urls),
+    path(settings.BACK_OFFICE_URL.lstrip("/"), admin.site.urls),
 ]
 
 handler400 = "dreamland.lib.api.handlers.bad_request"

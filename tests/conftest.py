@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
-from django.test import TransactionTestCase
+from django.test import Client, TransactionTestCase
 
 from dreamland.local import files
 from dreamland.local.attachment import FAST_ROOT
@@ -15,6 +15,9 @@ TURN_SECONDS = 600.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from tests.people import force_login_with_factor
+
+    Client.force_login = force_login_with_factor(Client.force_login)  # type: ignore[method-assign]
     config.addinivalue_line("markers", "breaks_books: the test falsifies the books on purpose; they are not verified.")
 
 

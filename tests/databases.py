@@ -39,14 +39,10 @@ def maintenance() -> Iterator[psycopg.Connection[Any]]:
 def template() -> str:
     """The name of a database in which every migration has run; made once for each state of the migrations."""
     digest = hashlib.sha256()
-    for path in sorted(
-        [
-            *(path for app in ("*", "dreamland/*") for path in ROOT.glob(f"{app}/migrations/*.py")),
-            *(path for app in ("*", "dreamland/*") for path in ROOT.glob(f"{app}/sql/*.sql")),
-            *(path for app in ("*", "dreamland/*") for path in ROOT.glob(f"{app}/apps.py")),
-            ROOT / "pyproject.toml",
-        ]
-    ):
+    shapes = ("migrations/*.py", "sql/*.sql", "apps.py", "roles.py")
+    folders = ("*", "dreamland/*", "dreamland/lib/*")
+    found = {path for folder in folders for shape in shapes for path in ROOT.glob(f"{folder}/{shape}")}
+    for path in sorted({*found, ROOT / "pyproject.toml"}):
         digest.update(path.read_bytes())
     name = f"{OURS}_{digest.hexdigest()[:16]}"
     with maintenance() as server:

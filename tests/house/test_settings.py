@@ -47,6 +47,7 @@ def test_the_deployment_check_is_silent_under_production_settings() -> None:
         ({"REDIS_URL": ""}, "dreamland.E007"),
         ({"ENVIRONMENT": "local"}, "dreamland.E008"),
         ({"LEDGER_ANCHOR_FILE": ""}, "dreamland.E010"),
+        ({"STAFF_SECOND_FACTOR": "false"}, "dreamland.E011"),
         ({"ENVIRONMENT": "Live!"}, "dreamland.E005"),
         ({"RATE_PROVIDERS": "coin"}, "dreamland.E001"),
         ({"RATE_PROVIDERS": "http"}, "dreamland.E002"),
