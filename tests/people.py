@@ -51,3 +51,9 @@ def code_of(seed: str, *, steps: int = 0) -> str:
     totp = TOTP(bytes.fromhex(seed))
     totp.time = time.time() + 30 * steps
     return f"{totp.token():06d}"
+
+
+def place(answer: Any) -> str:
+    """Where an answer leads to."""
+    assert answer.status_code == 302, answer.content
+    return str(answer["Location"])

@@ -1,12 +1,14 @@
 """People, groups, and what is kept of both, in the back-office."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
-from django.db.models import Exists, OuterRef, QuerySet
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,12 +17,17 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from dreamland.lib.admin import ReadOnlyAdmin
 from dreamland.lib.trail.models import Change, Look
 from dreamland.staff.models import FactorReset, SignIn
-from dreamland.staff.roles import ROLES
+from dreamland.staff.roles import ROLES, SINGLE
 
+HELP = {
+    "groups": "What each may do: docs/staff.md.",
+    "user_permissions": "What no group has. Give it to single people, for a reason.",
+}
 TABLE = (
     "<div class='overflow-x-auto'><table class='text-left w-full'><thead><tr><th class='pr-4'>Column</th>"
     "<th class='pr-4'>Before</th><th>After</th></tr></thead><tbody>{}</tbody></table></div>"
@@ -56,6 +63,7 @@ class UserAdmin(SuperusersChange, DjangoUserAdmin, ModelAdmin):  # type: ignore[
     list_display = ("username", "groups_shown", "has_factor", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active", "is_superuser", "groups")
     search_fields = ("username",)
+    filter_horizontal = ()
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("username", "password")}),
@@ -79,6 +87,20 @@ class UserAdmin(SuperusersChange, DjangoUserAdmin, ModelAdmin):  # type: ignore[
     )
     actions = None
     actions_detail: Any = ("reset_second_factor",)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"is_staff": True}
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Boxes to tick: the groups, and the permissions that no group has."""
+        kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
+        if db_field.name == "user_permissions":
+            single = [Q(content_type__app_label=app, codename=name) for app, name in (p.split(".") for p in SINGLE)]
+            kwargs["queryset"] = Permission.objects.filter(reduce(or_, single)).select_related("content_type")
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field is not None:
+            field.help_text = HELP.get(db_field.name, "")
+        return field
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         devices = TOTPDevice.objects.filter(user_id=OuterRef("pk"), confirmed=True)

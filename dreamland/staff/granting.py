@@ -7,7 +7,7 @@ from django.apps import apps as installed
 from django.contrib.auth.management import create_permissions
 from django.db import transaction
 
-from dreamland.staff.roles import ROLES
+from dreamland.staff.roles import ROLES, SINGLE
 
 
 def grant_roles(
@@ -24,7 +24,7 @@ def grant_roles(
         apps.get_model("staff", "SignIn")
     except LookupError:
         return {}
-    wanted = {name for permissions in roles.values() for name in permissions}
+    wanted = {name for permissions in roles.values() for name in permissions} | SINGLE
     for label in sorted({name.partition(".")[0] for name in wanted}):
         create_permissions(installed.get_app_config(label), verbosity=0, interactive=False, using=using)
     return _settle(wanted, roles, using)

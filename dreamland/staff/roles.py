@@ -37,6 +37,8 @@ SCHEDULE = frozenset(
     f"django_celery_beat.view_{name}"
     for name in ("periodictask", "crontabschedule", "intervalschedule", "clockedschedule", "solarschedule")
 )
+# What no group has: given to single people, for a reason.
+SINGLE = frozenset({"staff.reset_second_factor", "trail.view_look", "staff.view_signin", "staff.view_factorreset"})
 FINANCE = BOOKS | FEES | RATES | RUNS | PLAYERS | GAMES
 
 ROLES: Mapping[str, frozenset[str]] = {

@@ -171,9 +171,7 @@ def _render(request: HttpRequest, template: str, title: str, **context: Any) -> 
         "is_inside": request.user.is_authenticated,
         **context,
     }
-    response = TemplateResponse(request, f"staff/{template}", given)
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+    return TemplateResponse(request, f"staff/{template}", given)
 
 
 def _next(request: HttpRequest) -> str:

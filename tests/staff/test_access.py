@@ -22,7 +22,7 @@ from rewards.keys import create_game_key
 from rewards.models import Scope
 from rewards.services import record_wins
 from tests.factories import NOON, a_claim, a_game, a_player, hours
-from tests.people import a_person
+from tests.people import a_person, place
 from tests.staff.access import GROUPS, LEADS_ON, OPEN, PAGES, READ, WRITE, table
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +85,7 @@ def _label(model: str) -> tuple[str, str]:
 def opened(answer: Any) -> bool:
     """Whether the page was shown, or something done: not refused, not sent to sign in."""
     if answer.status_code == 302:
-        return not answer.url.startswith((reverse("admin:login"), reverse("admin:second_factor")))
+        return not place(answer).startswith((reverse("admin:login"), reverse("admin:second_factor")))
     assert answer.status_code in {200, 403, 404}, answer.status_code
     return bool(answer.status_code == 200)
 

@@ -18,7 +18,7 @@ from dreamland.staff.records import forget_sign_ins
 from dreamland.staff.tasks import forget
 from dreamland.staff.throttle import count_attempt, forget_windows, give_back, network_of
 from tests.factories import NOON, hours
-from tests.people import PASSWORD, a_person
+from tests.people import PASSWORD, a_person, place
 from tests.sql import APP, OWNER, acting_as, in_parallel, refusal, run, without_triggers
 
 
@@ -49,9 +49,9 @@ def test_a_right_password_opens_the_second_factor_and_nothing_else() -> None:
     a_person("ada", "Finance viewer")
     client = Client()
     answer = sign_in(client, "ada")
-    assert (answer.status_code, answer.url) == (302, reverse("admin:index"))
-    inside = client.get(answer.url)
-    assert (inside.status_code, inside.url) == (302, f"{reverse('admin:second_factor')}?next=%2Fadmin%2F")
+    assert (answer.status_code, place(answer)) == (302, reverse("admin:index"))
+    inside = client.get(place(answer))
+    assert (inside.status_code, place(inside)) == (302, f"{reverse('admin:second_factor')}?next=%2Fadmin%2F")
 
 
 def test_the_session_has_another_key_after_the_password_was_right() -> None:

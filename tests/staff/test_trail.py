@@ -199,6 +199,16 @@ def test_a_person_is_named_in_a_statement_of_its_own_and_in_a_transaction_alike(
     assert list(named) == ["ada"] * 4
 
 
+def test_the_innermost_says_who_acts_and_the_outer_one_is_back_afterwards() -> None:
+    ada, bob = a_person("ada"), a_person("bob")
+    with acting(ada.pk):
+        with acting(bob.pk):
+            Group.objects.create(name="his")
+        assert last("auth_group").username == "bob"
+        Group.objects.create(name="hers")
+        assert last("auth_group").username == "ada"
+
+
 def test_a_savepoint_that_is_rolled_back_does_not_forget_the_person() -> None:
     person = a_person("ada")
     with acting(person.pk), transaction.atomic():

@@ -51,9 +51,17 @@ class Actor:
 
 @contextmanager
 def acting(user_id: int | None, request_id: str = "") -> Iterator[None]:
-    """Whatever is written inside, on this thread's connection, is recorded as done by this user in this request."""
-    with connection.execute_wrapper(Actor(user_id, request_id)):
+    """Whatever is written inside, on this thread's connection, is recorded as done by this user in this request.
+
+    The innermost says who: a session that has just shown who it is began its request as nobody.
+    """
+    wrappers: list[Any] = connection.execute_wrappers
+    before = list(wrappers)
+    wrappers[:] = [*(wrapper for wrapper in before if not isinstance(wrapper, Actor)), Actor(user_id, request_id)]
+    try:
         yield
+    finally:
+        wrappers[:] = before
 
 
 class ActorMiddleware:
