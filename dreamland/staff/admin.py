@@ -24,6 +24,7 @@ from dreamland.lib.trail.models import Change, Look
 from dreamland.staff.models import FactorReset, SignIn
 from dreamland.staff.roles import ROLES, SINGLE
 
+MENU = "People"
 HELP = {
     "groups": "What each may do: docs/staff.md.",
     "user_permissions": "What no group has. Give it to single people, for a reason.",
@@ -57,6 +58,7 @@ class SuperusersChange:
 class UserAdmin(SuperusersChange, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold over Django's stubs
     """A person. Nobody is deleted: entries and records name their people. Who leaves is made inactive."""
 
+    menu, icon, menu_order = MENU, "person", 10
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -141,6 +143,7 @@ class UserAdmin(SuperusersChange, DjangoUserAdmin, ModelAdmin):  # type: ignore[
 class GroupAdmin(SuperusersChange, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold over Django's stubs
     """A group. The five that come with Dreamland are as the code declares them (dreamland.staff.roles)."""
 
+    menu, icon, menu_order = MENU, "groups", 20
     list_display = ("name", "is_declared")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -159,9 +162,9 @@ class GroupAdmin(SuperusersChange, DjangoGroupAdmin, ModelAdmin):  # type: ignor
 
 @admin.register(Change)
 class ChangeAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "history", 30
     list_display = ("at", "who", "table", "operation", "row_id", "columns", "request_id")
     list_filter = ("operation",)
-    ordering = ("-id",)
     search_fields = ("=table", "=row_id", "=username", "=request_id")
     search_help_text = "A whole table name, row id, username or request id"
     fields = ("at", "who", "by_role", "table", "operation", "row_id", "differences", "request_id", "id")
@@ -185,17 +188,17 @@ class ChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(Look)
 class LookAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "visibility", 40
     list_display = ("at", "username", "subject", "what", "reason", "place")
-    ordering = ("-id",)
     search_fields = ("=subject", "=username", "=request_id")
     search_help_text = "A whole player id, username or request id"
 
 
 @admin.register(SignIn)
 class SignInAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "login", 50
     list_display = ("at", "who", "outcome", "address", "request_id")
     list_filter = ("outcome",)
-    ordering = ("-id",)
     search_fields = ("=username", "=request_id")
     search_help_text = "A whole username or request id"
 
@@ -206,9 +209,9 @@ class SignInAdmin(ReadOnlyAdmin):
 
 @admin.register(FactorReset)
 class FactorResetAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "lock_reset", 60
     list_display = ("at", "user", "by", "reason")
     list_select_related = ("user", "by")
-    ordering = ("-id",)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

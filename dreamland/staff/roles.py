@@ -9,7 +9,8 @@ from collections.abc import Mapping
 VIEWER, OPERATOR, APPROVER = "Finance viewer", "Finance operator", "Finance approver"
 SUPPORT, ENGINEER = "Support", "Engineer"
 
-BOOKS = frozenset({"ledger.view_account", "ledger.view_journalentry", "ledger.view_posting", "ledger.view_periodclose"})
+PROOF = frozenset({"ledger.view_verificationrun", "ledger.view_seal"})
+BOOKS = PROOF | {f"ledger.view_{name}" for name in ("account", "journalentry", "posting", "periodclose", "closedday")}
 FEES = frozenset({"conversion.view_feerule", "conversion.view_feesettlement"})
 RATES = frozenset(
     {
@@ -33,18 +34,30 @@ PLAYERS = frozenset(
 )
 GAMES = frozenset({"rewards.view_game"})
 KEYS = frozenset({"rewards.view_gamekey"})
-SCHEDULE = frozenset(
-    f"django_celery_beat.view_{name}"
-    for name in ("periodictask", "crontabschedule", "intervalschedule", "clockedschedule", "solarschedule")
-)
+OPERATIONS = frozenset({"django_celery_beat.view_periodictask", "backoffice.view_taskfailure"})
 # What no group has: given to single people, for a reason.
 SINGLE = frozenset({"staff.reset_second_factor", "trail.view_look", "staff.view_signin", "staff.view_factorreset"})
 FINANCE = BOOKS | FEES | RATES | RUNS | PLAYERS | GAMES
 
+
+# What people do, and not only see: the services behind these know who did it, and PostgreSQL records it.
+ASKS = frozenset({"conversion.add_rateproposal", "conversion.add_feesettlement"})
+DECIDES = frozenset({"conversion.add_ratedecision"})
+RUNS_IT = frozenset(
+    {
+        "conversion.change_conversionrun",
+        "django_celery_beat.change_periodictask",
+        "rewards.add_game",
+        "rewards.change_game",
+        "rewards.add_gamekey",
+        "rewards.change_gamekey",
+    }
+)
+
 ROLES: Mapping[str, frozenset[str]] = {
     VIEWER: FINANCE,
-    OPERATOR: FINANCE,
-    APPROVER: FINANCE | {"trail.view_change"},
+    OPERATOR: FINANCE | ASKS,
+    APPROVER: FINANCE | DECIDES | {"trail.view_change"},
     SUPPORT: PLAYERS | GAMES,
-    ENGINEER: RATES | RUNS | GAMES | KEYS | SCHEDULE,
+    ENGINEER: PROOF | {"conversion.view_feerule"} | RATES | RUNS | GAMES | KEYS | OPERATIONS | RUNS_IT,
 }

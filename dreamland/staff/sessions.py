@@ -33,6 +33,11 @@ NEEDS_FRESH_FACTOR = {
     "admin:second_factor_replace",
     "admin:second_factor_codes",
     "admin:auth_user_reset_second_factor",
+    "admin:conversion_feesettlement_pay",
+    "admin:conversion_rateproposal_decide",
+    "admin:rewards_game_newkey",
+    "admin:rewards_game_policy",
+    "admin:rewards_gamekey_rotate",
 }
 
 

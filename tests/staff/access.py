@@ -12,6 +12,13 @@ READ = {
     "ledger_account": FINANCE,
     "ledger_journalentry": FINANCE,
     "ledger_periodclose": FINANCE,
+    "ledger_posting": FINANCE,
+    "ledger_closedday": FINANCE,
+    "ledger_seal": "VOAEB",
+    "ledger_verificationrun": "VOAEB",
+    "backoffice_export": EVERYBODY,  # one's own
+    "backoffice_taskfailure": "EB",
+    "django_celery_beat_periodictask": "EB",
     "rewards_game": "VOASEB",
     "rewards_gamekey": "EB",
     "rewards_player": PLAYERS,
@@ -20,7 +27,7 @@ READ = {
     "rewards_void": PLAYERS,
     "conversion_conversion": PLAYERS,
     "conversion_voidedconversion": PLAYERS,
-    "conversion_feerule": FINANCE,
+    "conversion_feerule": "VOAEB",
     "conversion_feesettlement": FINANCE,
     "conversion_rate": RATES,
     "conversion_rateproposal": RATES,
@@ -38,10 +45,6 @@ READ = {
 WRITE = {
     "auth_user": (BOSS, BOSS, BOSS, NOBODY),
     "auth_group": (BOSS, BOSS, BOSS, BOSS),
-    **{
-        f"django_celery_beat_{name}": ("EB", BOSS, BOSS, BOSS)
-        for name in ("periodictask", "crontabschedule", "intervalschedule", "clockedschedule", "solarschedule")
-    },
 }
 
 # Pages of their own.
@@ -54,6 +57,21 @@ PAGES = {
     "second_factor_codes": EVERYBODY,
     "jsi18n": EVERYBODY,
     "search": EVERYBODY,  # finds what the person may open
+    "ledger_account_statement": FINANCE,
+    "ledger_account_trialbalance": FINANCE,
+    "rewards_player_statement": FINANCE,
+    "backoffice_export_new": FINANCE,  # of a list that the person may open; here: the accounts
+    "backoffice_export_file": EVERYBODY,  # one's own
+    "conversion_rate_ask": "OB",
+    "conversion_feesettlement_pay": "OB",
+    "conversion_rateproposal_decide": "AB",
+    "conversion_conversionrun_retry": "EB",
+    "django_celery_beat_periodictask_switch": "EB",
+    "rewards_game_new": "EB",
+    "rewards_game_policy": "EB",
+    "rewards_game_newkey": "EB",
+    "rewards_gamekey_rotate": "EB",
+    "rewards_gamekey_revoke": "EB",
     "auth_user_password_change": BOSS,
     "auth_user_reset_second_factor": BOSS,
 }

@@ -34,7 +34,9 @@ NOT_CONFIGURATION = {
     "rewards_void", "rewards_win", "staff_factorreset", "staff_signin", "trail_change", "trail_look",
     # follows from facts, or is the state of work
     "conversion_conversionrun", "conversion_providerhealth", "ledger_balance", "rewards_allowance", "rewards_player",
-    "staff_signinattempts", "django_session",
+    "staff_signinattempts", "django_session", "backoffice_export", "backoffice_exportpart", "backoffice_taskfailure",
+    # written by the regions and the centre, by their own machinery
+    "world_activity", "world_beat", "world_hourclose", "world_hourfence", "world_playerreference",
     # Django's own book-keeping
     "django_admin_log", "django_content_type", "django_migrations", "django_celery_beat_periodictasks",
 }  # fmt: skip
