@@ -30,6 +30,13 @@ def force_login_with_factor(original: Callable[..., None]) -> Callable[..., None
     return force_login
 
 
+def signed_in(user: Any) -> Client:
+    """A session of this person that has shown a second factor, also outside pytest."""
+    client = Client()
+    force_login_with_factor(Client.force_login)(client, user)
+    return client
+
+
 def change_session(client: Client, **values: object) -> None:
     """Writes into the client's session; None removes."""
     session = client.session

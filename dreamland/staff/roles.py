@@ -42,7 +42,7 @@ FINANCE = BOOKS | FEES | RATES | RUNS | PLAYERS | GAMES
 
 # What people do, and not only see: the services behind these know who did it, and PostgreSQL records it.
 ASKS = frozenset({"conversion.add_rateproposal", "conversion.add_feesettlement"})
-DECIDES = frozenset({"conversion.add_ratedecision"})
+DECIDES = frozenset({"conversion.add_ratedecision", "ledger.add_periodclose"})
 RUNS_IT = frozenset(
     {
         "conversion.change_conversionrun",

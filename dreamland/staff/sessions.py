@@ -35,6 +35,7 @@ NEEDS_FRESH_FACTOR = {
     "admin:auth_user_reset_second_factor",
     "admin:conversion_feesettlement_pay",
     "admin:conversion_rateproposal_decide",
+    "admin:ledger_periodclose_close",
     "admin:rewards_game_newkey",
     "admin:rewards_game_policy",
     "admin:rewards_gamekey_rotate",

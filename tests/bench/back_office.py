@@ -177,11 +177,11 @@ def measure() -> int:
     """A line for each page."""
     from django.contrib.auth.models import User
     from django.db import connection
-    from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    client = Client()
-    client.force_login(User.objects.create_superuser("bench", password="x"))
+    from tests.people import signed_in
+
+    client = signed_in(User.objects.create_superuser("bench", password="x"))
     slow = []
     say(f"{'page':45} {'queries':>7} {'database':>9} {'whole':>9}")
     for name, address in pages().items():

@@ -57,6 +57,7 @@ PAGES = {
     "second_factor_codes": EVERYBODY,
     "jsi18n": EVERYBODY,
     "search": EVERYBODY,  # finds what the person may open
+    "ledger_periodclose_close": "AB",
     "ledger_account_statement": FINANCE,
     "ledger_account_trialbalance": FINANCE,
     "rewards_player_statement": FINANCE,
