@@ -10,8 +10,6 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
@@ -20,6 +18,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from dreamland.lib.admin import ReadOnlyAdmin
+from dreamland.lib.pages import Block, Facts, Table
 from dreamland.lib.trail.models import Change, Look
 from dreamland.staff.models import FactorReset, SignIn
 from dreamland.staff.roles import ROLES, SINGLE
@@ -29,15 +28,6 @@ HELP = {
     "groups": "What each may do: docs/staff.md.",
     "user_permissions": "What no group has. Give it to single people, for a reason.",
 }
-TABLE = (
-    "<div class='overflow-x-auto'><table class='text-left w-full'><thead><tr><th class='pr-4'>Column</th>"
-    "<th class='pr-4'>Before</th><th>After</th></tr></thead><tbody>{}</tbody></table></div>"
-)
-ROW = (
-    "<tr class='border-t border-base-200 dark:border-base-800'><th scope='row' class='font-medium pr-4 py-1'>{}</th>"
-    "<td class='pr-4 py-1'>{}</td><td class='py-1'>{}</td></tr>"
-)
-
 admin.site.unregister([User, Group, StaticDevice, TOTPDevice])  # their own pages would show seeds and codes
 
 
@@ -101,6 +91,7 @@ class UserAdmin(SuperusersChange, DjangoUserAdmin, ModelAdmin):  # type: ignore[
             kwargs["queryset"] = Permission.objects.filter(reduce(or_, single)).select_related("content_type")
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field is not None:
+            field.label_from_instance = lambda row: row.name
             field.help_text = HELP.get(db_field.name, "")
         return field
 
@@ -163,12 +154,11 @@ class GroupAdmin(SuperusersChange, DjangoGroupAdmin, ModelAdmin):  # type: ignor
 @admin.register(Change)
 class ChangeAdmin(ReadOnlyAdmin):
     menu, icon, menu_order = MENU, "history", 30
+    empty_text = "No configuration was changed yet."
     list_display = ("at", "who", "table", "operation", "row_id", "columns", "request_id")
     list_filter = ("operation",)
     search_fields = ("=table", "=row_id", "=username", "=request_id")
     search_help_text = "A whole table name, row id, username or request id"
-    fields = ("at", "who", "by_role", "table", "operation", "row_id", "differences", "request_id", "id")
-    readonly_fields = ("who", "differences")
 
     @display(description="who")
     def who(self, change: Change) -> str:
@@ -180,15 +170,23 @@ class ChangeAdmin(ReadOnlyAdmin):
             return "-"
         return ", ".join(name for name, *_ in _differences(change))
 
-    @display(description="what changed")
-    def differences(self, change: Change) -> SafeString:
-        rows = format_html_join("", ROW, _differences(change))
-        return format_html(TABLE, rows)
+    def page_title(self, row: Change) -> str:
+        return f"{row.table} {row.row_id}: {row.get_operation_display()}"
+
+    def blocks(self, request: HttpRequest, row: Change) -> list[Block]:
+        facts = [
+            ("When", row.at),
+            ("Who", self.who(row)),
+            ("Role in the database", row.by_role),
+            ("Request", row.request_id or "-"),
+        ]
+        return [Facts(facts), Table(["Column", "Before", "After"], _differences(row), title="What changed")]
 
 
 @admin.register(Look)
 class LookAdmin(ReadOnlyAdmin):
     menu, icon, menu_order = MENU, "visibility", 40
+    empty_text = "Nobody has looked at personal data."
     list_display = ("at", "username", "subject", "what", "reason", "place")
     search_fields = ("=subject", "=username", "=request_id")
     search_help_text = "A whole player id, username or request id"
@@ -197,6 +195,7 @@ class LookAdmin(ReadOnlyAdmin):
 @admin.register(SignIn)
 class SignInAdmin(ReadOnlyAdmin):
     menu, icon, menu_order = MENU, "login", 50
+    empty_text = "Nobody has signed in yet."
     list_display = ("at", "who", "outcome", "address", "request_id")
     list_filter = ("outcome",)
     search_fields = ("=username", "=request_id")
@@ -210,6 +209,7 @@ class SignInAdmin(ReadOnlyAdmin):
 @admin.register(FactorReset)
 class FactorResetAdmin(ReadOnlyAdmin):
     menu, icon, menu_order = MENU, "lock_reset", 60
+    empty_text = "No second factor was reset."
     list_display = ("at", "user", "by", "reason")
     list_select_related = ("user", "by")
 
