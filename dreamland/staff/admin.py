@@ -89,7 +89,7 @@ class UserAdmin(SuperusersChange, DjangoUserAdmin, ModelAdmin):  # type: ignore[
         if db_field.name == "user_permissions":
             single = [Q(content_type__app_label=app, codename=name) for app, name in (p.split(".") for p in SINGLE)]
             kwargs["queryset"] = Permission.objects.filter(reduce(or_, single)).select_related("content_type")
-        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field is not None:
             field.label_from_instance = lambda row: row.name
             field.help_text = HELP.get(db_field.name, "")

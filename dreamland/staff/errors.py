@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from dreamland.lib.errors import DomainError
+from dreamland.lib.trail.errors import ReasonMissing, ReasonTooLong
 
 
 class TooManyAttempts(DomainError):
@@ -28,18 +29,6 @@ class ResetByOneself(DomainError):
     """Nobody resets the own second factor."""
 
     code: ClassVar[str] = "reset-by-oneself"
-
-
-class ReasonMissing(DomainError):
-    """A second factor is not reset without saying why."""
-
-    code: ClassVar[str] = "reason-missing"
-
-
-class ReasonTooLong(DomainError):
-    """The reason does not fit."""
-
-    code: ClassVar[str] = "reason-too-long"
 
 
 class NotPermitted(DomainError):

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
@@ -18,7 +18,7 @@ class BackOffice(UnfoldAdminSite):
 
     index_title = "Back-office"
 
-    def get_urls(self) -> list[URLPattern]:
+    def get_urls(self) -> list[Any]:
         """The site's pages, with those of the second factor, which stand outside `admin_view`."""
         from dreamland.staff import views
 

@@ -14,9 +14,10 @@ from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from dreamland.lib.trail.errors import ReasonMissing
 from dreamland.lib.trail.models import Change
 from dreamland.staff import factors
-from dreamland.staff.errors import AlreadyEnrolled, CodeRefused, NotPermitted, ReasonMissing, ResetByOneself
+from dreamland.staff.errors import AlreadyEnrolled, CodeRefused, NotPermitted, ResetByOneself
 from dreamland.staff.models import FactorReset, SignIn
 from tests.factories import a_player
 from tests.http import Api, problem_of

@@ -1,6 +1,7 @@
 """How long a session opens anything, and what is asked for again."""
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import uuid4
 
@@ -119,7 +120,7 @@ def test_every_page_that_asks_again_exists() -> None:
         assert any(_reverses(name, arguments) for arguments in ([], [1], [uuid4()])), name
 
 
-def _reverses(name: str, arguments: list[object]) -> bool:
+def _reverses(name: str, arguments: Sequence[object]) -> bool:
     from django.urls import NoReverseMatch
 
     try:

@@ -61,7 +61,8 @@ def test_the_session_has_another_key_after_the_password_was_right() -> None:
     session = client.session
     session["left"] = "by somebody"
     session.save()
-    client.cookies["dreamland_session"] = before = session.session_key
+    before = str(session.session_key)
+    client.cookies["dreamland_session"] = before
     sign_in(client, "ada")
     assert client.session.session_key != before
     assert not client.session.exists(before)
