@@ -36,7 +36,8 @@ NOT_CONFIGURATION = {
     "conversion_conversionrun", "conversion_providerhealth", "ledger_balance", "rewards_allowance", "rewards_player",
     "staff_signinattempts", "django_session", "backoffice_export", "backoffice_exportpart", "backoffice_taskfailure",
     # written by the regions and the centre, by their own machinery
-    "world_activity", "world_beat", "world_hourclose", "world_hourfence", "world_playerreference",
+    "world_activity", "world_beat", "world_hourclose", "world_hourfence", "world_move", "world_playerreference",
+    "world_transfer",
     # Django's own book-keeping
     "django_admin_log", "django_content_type", "django_migrations", "django_celery_beat_periodictasks",
 }  # fmt: skip
