@@ -62,16 +62,19 @@ class ChunkSize:
     """How many players the next chunk has: as many as are likely to take CONVERSION_CHUNK_MS.
 
     While a chunk is at work it holds the wallets of its players, and their next wins wait for it. So its time is
-    bounded, whatever the machine, its load, and how much each player has won (docs/performance.md).
+    bounded, whatever the machine, its load, and how much each player has won (docs/performance.md). Below
+    CONVERSION_PLAYERS_PER_CHUNK_LEAST a chunk would be little but its round trips: on a slow machine a run of such
+    chunks would not come to an end.
     """
 
     def __init__(self) -> None:
-        self.players = min(settings.CONVERSION_PLAYERS_IN_FIRST_CHUNK, settings.CONVERSION_PLAYERS_PER_CHUNK)
+        self.least = min(settings.CONVERSION_PLAYERS_PER_CHUNK_LEAST, settings.CONVERSION_PLAYERS_PER_CHUNK)
+        self.players = self.least
 
     def took(self, players: int, seconds: float) -> None:
         """Learns from a chunk. Grows twofold at most: one lucky chunk says little."""
         fitting = int(players * settings.CONVERSION_CHUNK_MS / 1_000 / max(seconds, 1e-6))
-        self.players = max(1, min(fitting, 2 * self.players, settings.CONVERSION_PLAYERS_PER_CHUNK))
+        self.players = max(self.least, min(fitting, 2 * self.players, settings.CONVERSION_PLAYERS_PER_CHUNK))
 
 
 # The queue, in key order: index win_pending.

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from tests.bench.hours import query, say
+
 ROOT = Path(__file__).parent.parent.parent
 ENTRIES = 1_000_000
 WINS_FOR_A_PLAYER = 5
@@ -56,19 +58,6 @@ def main() -> int:
     databases.use("bench_back_office")
     fill(numbers[0] if numbers else ENTRIES)
     return measure()
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def query(sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall()) if cursor.description else []
 
 
 def fill(entries: int) -> None:

@@ -17,7 +17,7 @@ def size(settings: Settings) -> ChunkSize:
 
 
 def test_the_first_chunk_is_small_and_none_is_larger_than_allowed(size: ChunkSize, settings: Settings) -> None:
-    assert size.players == settings.CONVERSION_PLAYERS_IN_FIRST_CHUNK
+    assert size.players == settings.CONVERSION_PLAYERS_PER_CHUNK_LEAST == 25
     settings.CONVERSION_PLAYERS_PER_CHUNK = 5
     assert ChunkSize().players == 5
 
@@ -28,7 +28,7 @@ def test_fast_chunks_grow_step_by_step_up_to_the_limit(size: ChunkSize) -> None:
     for _ in range(6):
         size.took(size.players, 0.0)
         grown.append(size.players)
-    assert grown == [100, 200, 400, 800, 1_000, 1_000]
+    assert grown == [50, 100, 200, 400, 800, 1_000]
 
 
 def test_a_slow_chunk_is_followed_by_one_that_fits(size: ChunkSize) -> None:
@@ -36,12 +36,12 @@ def test_a_slow_chunk_is_followed_by_one_that_fits(size: ChunkSize) -> None:
     size.took(500, 0.2)
     assert size.players == 50
     size.took(50, 10.0)
-    assert size.players == 1  # never none: the pass would end there
+    assert size.players == 25  # never so few that the run is all round trips
 
 
 @pytest.mark.django_db
 def test_a_pass_over_slow_chunks_reaches_everybody(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.CONVERSION_CHUNK_MS, settings.CONVERSION_PLAYERS_IN_FIRST_CHUNK = 0, 4
+    settings.CONVERSION_CHUNK_MS, settings.CONVERSION_PLAYERS_PER_CHUNK_LEAST = 0, 4
     for player in players(9):
         win(player)
     sizes: list[int] = []
@@ -53,5 +53,5 @@ def test_a_pass_over_slow_chunks_reaches_everybody(settings: Settings, monkeypat
 
     monkeypatch.setattr(chunks, "convert_chunk", listen)
     assert convert_hour(hour=HOUR, now=OVER).state == "done"
-    assert sizes == [4, 1, 1, 1, 1, 1]
+    assert sizes == [4, 4, 1]
     assert len(lines()) == 9
