@@ -338,8 +338,8 @@ RATE_MAX_AGE = timedelta(minutes=env.int("RATE_MAX_AGE_MINUTES", default=120))
 RATE_CLOCK_TOLERANCE = timedelta(seconds=env.int("RATE_CLOCK_TOLERANCE_SECONDS", default=120))  # a quote from "later"
 RATE_MAX_JUMP = env.str("RATE_MAX_JUMP", default="0.5")  # share of the last accepted rate
 # A chunk of a run holds its players' wallets for about so long, and their next wins wait for it (docs/performance.md).
-CONVERSION_CHUNK_MS = env.int("CONVERSION_CHUNK_MS", default=15)
-CONVERSION_PLAYERS_PER_CHUNK_LEAST = 25  # the first chunk; then the time of each tells the size of the next
+CONVERSION_CHUNK_MS = env.int("CONVERSION_CHUNK_MS", default=20)
+CONVERSION_PLAYERS_PER_CHUNK_LEAST = 100  # the first chunk; then the time of each tells the size of the next
 CONVERSION_PLAYERS_PER_CHUNK = env.int("CONVERSION_PLAYERS_PER_CHUNK", default=1_000)  # at most
 CONVERSION_HOURS_PER_TICK = env.int("CONVERSION_HOURS_PER_TICK", default=96)
 CONVERSION_RETRIES_PER_TICK = env.int("CONVERSION_RETRIES_PER_TICK", default=24)  # hours that waited before

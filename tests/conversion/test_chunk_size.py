@@ -17,7 +17,7 @@ def size(settings: Settings) -> ChunkSize:
 
 
 def test_the_first_chunk_is_small_and_none_is_larger_than_allowed(size: ChunkSize, settings: Settings) -> None:
-    assert size.players == settings.CONVERSION_PLAYERS_PER_CHUNK_LEAST == 25
+    assert size.players == settings.CONVERSION_PLAYERS_PER_CHUNK_LEAST == 100
     settings.CONVERSION_PLAYERS_PER_CHUNK = 5
     assert ChunkSize().players == 5
 
@@ -28,15 +28,15 @@ def test_fast_chunks_grow_step_by_step_up_to_the_limit(size: ChunkSize) -> None:
     for _ in range(6):
         size.took(size.players, 0.0)
         grown.append(size.players)
-    assert grown == [50, 100, 200, 400, 800, 1_000]
+    assert grown == [200, 400, 800, 1_000, 1_000, 1_000]
 
 
 def test_a_slow_chunk_is_followed_by_one_that_fits(size: ChunkSize) -> None:
     """Catches a machine under load that holds a thousand wallets for a second."""
-    size.took(500, 0.2)
-    assert size.players == 50
-    size.took(50, 10.0)
-    assert size.players == 25  # never so few that the run is all round trips
+    size.took(500, 0.05)
+    assert size.players == 200
+    size.took(200, 10.0)
+    assert size.players == 100  # never so few that the run is all round trips
 
 
 @pytest.mark.django_db
