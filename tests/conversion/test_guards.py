@@ -299,3 +299,10 @@ def on_own_connection(work: Callable[[], str]) -> str:
         return work()
     finally:
         connection.close()
+
+
+def test_a_line_is_not_charged_by_a_rule_that_begins_later(converted: None) -> None:
+    run("INSERT INTO conversion_conversionrun (hour) VALUES (%s)", [OVER])
+    run("INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed) VALUES (%s, 't', 0, 0)", [OVER])
+    later = "(SELECT id FROM conversion_feerule WHERE provider = 't')"
+    assert refusal(COPY.format(**(SAME | {"rule": later}))) == "conversion_terms_are_its_hours"
