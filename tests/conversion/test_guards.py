@@ -306,3 +306,12 @@ def test_a_line_is_not_charged_by_a_rule_that_begins_later(converted: None) -> N
     run("INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed) VALUES (%s, 't', 0, 0)", [OVER])
     later = "(SELECT id FROM conversion_feerule WHERE provider = 't')"
     assert refusal(COPY.format(**(SAME | {"rule": later}))) == "conversion_terms_are_its_hours"
+
+
+def test_only_an_accepted_rate_settles_the_rule_of_its_hour() -> None:
+    """Catches a guard that a rate in quarantine, which may never count, already shuts."""
+    run(RATE, [HOUR, "9", "quarantined", "jump"])
+    run("INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed) VALUES (%s, 't', 0, 0)", [HOUR])
+    run(RATE, [HOUR, "0.15", "accepted", ""])
+    rule = "INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed) VALUES (%s, 't', 0, 1)"
+    assert refusal(rule, [HOUR]) == "fee_rule_after_settled_hours"
