@@ -9,7 +9,7 @@ RUN /venv/bin/pip install --require-hashes --no-deps --only-binary :all: -r requ
 FROM python:3.13-slim
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     DJANGO_SETTINGS_MODULE=dreamland.settings STATIC_ROOT=/srv/static
-RUN useradd --system --uid 10001 --home-dir /srv dreamland && install -d -o dreamland /anchor
+RUN useradd --system --uid 10001 --home-dir /srv dreamland && install -d -o dreamland /anchor && install -d -o dreamland -m 700 /keys
 WORKDIR /srv
 COPY --from=build /venv /venv
 COPY manage.py pyproject.toml ./

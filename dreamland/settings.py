@@ -306,6 +306,13 @@ PLAYER_TOKEN_AUDIENCE = env.str("PLAYER_TOKEN_AUDIENCE", default="dreamland-rewa
 PLAYER_TOKEN_LIFETIME = timedelta(minutes=15)  # longer ones are refused
 PLAYER_TOKEN_LEEWAY = timedelta(seconds=10)  # between the identity service's clock and ours
 
+# --- Personal data: sealed, each player's under a key of his own ---------------------------------------------------
+
+# Who keeps the keys that wrap those: "file", or the path of a class (dreamland.lib.vault.providers.KeyProvider).
+VAULT_KEY_PROVIDER = env.str("VAULT_KEY_PROVIDER", default="file")
+VAULT_KEY_DIR = env.str("VAULT_KEY_DIR", default="")
+VAULT_REWRAP_CHUNK = 200  # keys that a newer epoch takes over in one transaction
+
 # --- Wins --------------------------------------------------------------------------------------------------------
 
 DAILY_CAP = Decimal(5)  # DREAM a player may win on one local day

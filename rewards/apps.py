@@ -15,6 +15,10 @@ class RewardsConfig(AppConfig):
         "rewards_allowance": ["SELECT", "INSERT (player_id, day, starts_at, ends_at, cap)", "UPDATE (won)"],
         "rewards_win": ["SELECT", "INSERT", "UPDATE (converted_by_id)"],
         "rewards_void": ["SELECT", "INSERT"],
+        # Whoever replaces or takes back a profile, or changes who wraps its key.
+        "rewards_keyepoch": ["SELECT", "INSERT (name)", "UPDATE (destroyed_at)"],
+        "rewards_playerkey": ["SELECT", "INSERT", "UPDATE (epoch_id, wrapped)", "DELETE"],
+        "rewards_profile": ["SELECT", "INSERT", "UPDATE (format, sealed, email_index, changed_at)", "DELETE"],
     }
 
     def ready(self) -> None:

@@ -164,3 +164,9 @@ def visible_game(request: Request) -> UUID | None:
     """The game whose wins the caller may see; None for staff, who see those of all."""
     access: Any = request.auth
     return None if isinstance(access, StaffAccess) else calling_game(request)
+
+
+def is_the_player(request: Request, player_id: UUID) -> bool:
+    """Whether it is this very player who calls, by his own token."""
+    access: Any = request.auth
+    return isinstance(access, PlayerAccess) and access.player_id == player_id

@@ -51,6 +51,12 @@ class InvalidPlayer(DomainError):
     code: ClassVar[str] = "invalid"
 
 
+class InvalidProfile(DomainError):
+    """A value of the profile is not right, or there is none. The refusal does not repeat it."""
+
+    code: ClassVar[str] = "invalid"
+
+
 class WinNotFound(DomainError):
     """No such win, or another game's: both answer the same."""
 
@@ -113,3 +119,4 @@ LOST_RACES = {
     *("win_reference_once", "allowance_days_in_order", "allowance_cap", "win_forfeits_only_over_cap"),
     "win_player_lives_here",
 }
+LOST_PROFILE_RACES = {"key_epoch_is_usable"}

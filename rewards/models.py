@@ -21,6 +21,23 @@ from dreamland.lib.fields import (
     amount_constraints,
 )
 from ledger import book
+from rewards.personal_models import KeyEpoch, PlayerKey, Profile
+
+__all__ = [
+    "REASON_MAX_LENGTH",
+    "REFERENCE_MAX_LENGTH",
+    "Allowance",
+    "Game",
+    "GameKey",
+    "KeyEpoch",
+    "OverCap",
+    "Player",
+    "PlayerKey",
+    "Profile",
+    "Scope",
+    "Void",
+    "Win",
+]
 
 REFERENCE_MAX_LENGTH = 200
 REASON_MAX_LENGTH = 200

@@ -90,15 +90,23 @@ class Stats:
 
 def get_player(player_id: UUID) -> PlayerFacts:
     """The player. Raises PlayerNotFound, PlayerElsewhere."""
+    found = player_and_region(player_id)
+    if found is None:
+        raise PlayerNotFound("there is no such player")
+    player, region = found
+    _assert_here(player.status, region)
+    return player
+
+
+def player_and_region(player_id: UUID) -> tuple[PlayerFacts, str] | None:
+    """The player, if there is one, whatever his state; and the region that he is going to or lives in."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, timezone, status, created_at, region FROM rewards_player WHERE id = %s", [player_id])
         row = cursor.fetchone()
     if row is None:
-        raise PlayerNotFound("there is no such player")
+        return None
     *facts, region = row
-    player = PlayerFacts(*facts)
-    _assert_here(player.status, region)
-    return player
+    return PlayerFacts(*facts), region
 
 
 def _assert_here(status: str, region: str) -> None:

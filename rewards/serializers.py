@@ -1,9 +1,11 @@
 """What callers send and what they get: different classes (docs/openapi.yaml)."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from rest_framework import serializers
+from rest_framework.fields import SkipField
 
 from dreamland.lib.api.fields import (
     AmountField,
@@ -17,24 +19,86 @@ from dreamland.lib.api.fields import (
 )
 from dreamland.lib.api.pages import PageQuery
 from rewards.models import REASON_MAX_LENGTH, REFERENCE_MAX_LENGTH, Player
-from rewards.selectors import WinFacts
+from rewards.profile_values import (
+    COUNTRY,
+    COUNTRY_LENGTH,
+    EMAIL,
+    EMAIL_MAX_LENGTH,
+    NAME_MAX_LENGTH,
+    country_value,
+    email_value,
+    name_value,
+)
+from rewards.selectors import PlayerFacts, WinFacts
 
 TIMEZONE_MAX_LENGTH = 64
 
 
+def checked(rule: Callable[[str], str]) -> Callable[[str], None]:
+    """A rule of `profile_values` as a validator, so that everything that is wrong is told at once."""
+
+    def validate(value: str) -> None:
+        rule(value)
+
+    return validate
+
+
+class ProfileIn(StrictSerializer):
+    """What is known about the person, all of it: it replaces what was known before. It says at least one thing."""
+
+    says_something = True
+
+    name = TextField(
+        required=False,
+        max_length=NAME_MAX_LENGTH,
+        validators=[checked(name_value)],
+        help_text="As the person writes it; kept in Unicode NFC",
+    )
+    email = TextField(
+        required=False,
+        max_length=EMAIL_MAX_LENGTH,
+        pattern=EMAIL,
+        validators=[checked(email_value)],
+        help_text="An address in ASCII; its domain is kept in lower case",
+    )
+    country = TextField(
+        required=False,
+        max_length=COUNTRY_LENGTH,
+        pattern=COUNTRY,
+        validators=[checked(country_value)],
+        help_text="Of residence: ISO 3166-1 alpha-2",
+    )
+
+
+class ProfileOut(serializers.Serializer[Any]):
+    """What is known about the person. What was not said is null."""
+
+    name = serializers.CharField(allow_null=True)
+    email = serializers.CharField(allow_null=True)
+    country = serializers.CharField(allow_null=True)
+
+    def get_attribute(self, instance: PlayerFacts) -> Any:
+        """From the `profile` of the context; left out where nobody put one there: players are known without it."""
+        if "profile" not in self.context:
+            raise SkipField
+        return self.context["profile"]
+
+
 class PlayerIn(StrictSerializer):
-    """What registers a player or changes one."""
+    """What registers a player or changes one. A profile that is not spoken of stays; null removes it."""
 
     timezone = TextField(max_length=TIMEZONE_MAX_LENGTH, help_text="IANA name; it decides when the player's day begins")
+    profile = ProfileIn(required=False, allow_null=True)
 
 
 class PlayerOut(serializers.Serializer[Any]):
-    """A player."""
+    """A player. `profile` is there for the player himself and for nobody else; null where there is none."""
 
     id = serializers.UUIDField()
     timezone = serializers.CharField()
     status = serializers.ChoiceField(choices=Player.Status.choices)
     created_at = InstantField()
+    profile = ProfileOut(required=False, allow_null=True)
 
 
 class WinIn(StrictSerializer):

@@ -1,20 +1,27 @@
 """What changes games and players. One use case, one transaction each; wins stand in `rewards.recording`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from dreamland.lib.errors import DomainError, named_refusals
+from dreamland.lib.races import try_again
 from rewards.claims import Claim, Recorded, Refused, status_refusal
 from rewards.days import zone
-from rewards.errors import GameNotFound, InvalidPlayer
+from rewards.errors import LOST_PROFILE_RACES, GameNotFound, InvalidPlayer
 from rewards.models import Game, OverCap, Player
+from rewards.profile_values import ProfileFacts, profile_of
+from rewards.profiles import Stored, opened, remove_profile, sealed_draft, stored_of, write_profile
 from rewards.recording import record_wins
-from rewards.selectors import PlayerFacts
+from rewards.selectors import PlayerFacts, player_and_region
 
 __all__ = [
     "Claim",
+    "Leave",
     "Recorded",
     "Refused",
     "Registration",
@@ -42,20 +49,59 @@ RETURNING WITH (OLD AS before)
 PLAYER_REFUSALS: dict[str, type[DomainError]] = {"player_is_not_house": InvalidPlayer}
 
 
-def register_player(*, player_id: UUID, timezone: str) -> Registration:
-    """Registers a player under the identity service's id, or changes the time zone. The same call twice does it once.
+class Leave(Enum):
+    """A profile that is not spoken of stays as it is; None removes it."""
 
-    A new time zone counts from the next day that is opened. Raises InvalidTimezone, InvalidPlayer,
-    PlayerClosed, PlayerMoving, PlayerElsewhere.
+    AS_IT_IS = "as it is"
+
+
+def register_player(
+    *, player_id: UUID, timezone: str, profile: Mapping[str, Any] | None | Leave = Leave.AS_IT_IS
+) -> Registration:
+    """Registers a player under the identity service's id, or changes the time zone and the profile, both or neither.
+
+    The same call twice does it once, and the second writes nothing. A new time zone counts from the next day that is
+    opened. A profile replaces the one before as a whole; of two at once, one is the last.
+
+    Raises InvalidTimezone, InvalidProfile, InvalidPlayer, PlayerClosed, PlayerMoving, PlayerElsewhere, and Unavailable
+    where the keys cannot be asked.
     """
     zone(timezone)
+    wanted = profile_of(dict(profile)) if isinstance(profile, Mapping) else profile
+    return try_again(lambda: _register(player_id, timezone, wanted), lost_races=LOST_PROFILE_RACES)
+
+
+def _register(player_id: UUID, timezone: str, wanted: ProfileFacts | None | Leave) -> Registration:
+    """One attempt: read, seal outside the transaction, write under the lock of the player's row."""
+    known, region = player_and_region(player_id) or (None, "")
+    if known is not None:
+        _refuse_barred(known, region)
+    stored = stored_of(player_id) if known and wanted is not Leave.AS_IT_IS else Stored()
+    says_the_same = wanted is Leave.AS_IT_IS or _stands(player_id, stored, wanted)
+    if known is not None and known.timezone == timezone and says_the_same:
+        return Registration(known, created=False)
+    draft = sealed_draft(player_id, wanted, stored) if isinstance(wanted, ProfileFacts) and not says_the_same else None
     with transaction.atomic(durable=True), named_refusals(PLAYER_REFUSALS), connection.cursor() as cursor:
         cursor.execute(REGISTER, [player_id, timezone, Player.Status.ACTIVE])
         *facts, region, created = cursor.fetchone()
         player = PlayerFacts(*facts)
-        if player.status != Player.Status.SUSPENDED and (barred := status_refusal(player.status, region)):
-            raise barred
+        _refuse_barred(player, region)
+        if draft is not None:
+            write_profile(player_id, draft)
+        elif wanted is None:
+            remove_profile(player_id)
     return Registration(player, created)
+
+
+def _refuse_barred(player: PlayerFacts, region: str) -> None:
+    """A suspended player may still change the time zone and the profile; who is closed or elsewhere may not."""
+    if player.status != Player.Status.SUSPENDED and (barred := status_refusal(player.status, region)):
+        raise barred
+
+
+def _stands(player_id: UUID, stored: Stored, wanted: ProfileFacts | None) -> bool:
+    """Whether what is stored says just that. What nobody can read any more is not nothing: it is removed."""
+    return stored.key is None if wanted is None else opened(player_id, stored) == wanted
 
 
 def create_game(*, slug: str, name: str, over_cap: OverCap = OverCap.REJECT) -> Game:

@@ -21,8 +21,9 @@ from dreamland.lib.api.problems import Problem, domain_problem, validation_probl
 from dreamland.lib.api.views import ApiViewSet, read_body
 from dreamland.lib.logs import note
 from rewards import selectors, services
-from rewards.auth import calling_game, calling_key, visible_game
+from rewards.auth import calling_game, calling_key, is_the_player, visible_game
 from rewards.models import Scope
+from rewards.profiles import read_profile
 from rewards.selectors import WinFacts
 from rewards.serializers import BatchIn, BatchOut, PlayerIn, PlayerOut, StatsOut, VoidIn, WinIn, WinOut, WinsQuery
 from rewards.services import Claim, Recorded, Refused
@@ -80,7 +81,10 @@ class PlayerViewSet(WinsApiViewSet):
         links={name: {"player_id": "$response.body#/id"} for name in ("getPlayer", "getStats", "listWins")},
     )
     def register(self, request: Request, player_id: UUID) -> Response:
-        """PUT /v1/players/{player_id}: registers the player or changes the time zone; 201 where new."""
+        """PUT /v1/players/{player_id}: registers the player, or changes time zone and profile; 201 where new.
+
+        The answer never holds the profile: games may write it, and only the player himself reads it back.
+        """
         given = read_body(request, PlayerIn)
         registration = services.register_player(player_id=player_id, **given)
         body = PlayerOut(registration.player).data
@@ -89,9 +93,11 @@ class PlayerViewSet(WinsApiViewSet):
         return Response(body, status.HTTP_201_CREATED, headers={"Location": reverse("player", args=[player_id])})
 
     @Described("getPlayer", answers={200: PlayerOut}, problems=READING_PROBLEMS)
-    def retrieve(self, _request: Request, player_id: UUID) -> Response:
-        """GET /v1/players/{player_id}: the player."""
-        return own_data(Response(PlayerOut(selectors.get_player(player_id)).data))
+    def retrieve(self, request: Request, player_id: UUID) -> Response:
+        """GET /v1/players/{player_id}: the player; to the player himself with his profile."""
+        player = selectors.get_player(player_id)
+        own = {"profile": read_profile(player_id)} if is_the_player(request, player_id) else {}
+        return own_data(Response(PlayerOut(player, context=own).data))
 
     @Described("getStats", answers={200: StatsOut}, problems=READING_PROBLEMS)
     def stats(self, _request: Request, player_id: UUID) -> Response:

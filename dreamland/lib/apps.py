@@ -14,6 +14,7 @@ class LibConfig(AppConfig):
         from dreamland.lib import checks  # noqa: F401  (registers the system checks)
         from dreamland.lib.arithmetic import keep_every_digit
         from dreamland.lib.races import tell_of_another_attempt
+        from dreamland.lib.vault import checks as vault_checks  # noqa: F401
 
         keep_every_digit()
         set_on_retry_hooks([tell_of_another_attempt])

@@ -51,7 +51,7 @@ def attach(root: Path | None = None, durable: bool = True) -> Servers:
 
     A variable counts as set when it has a value in the environment, or in `.env` of the checkout (beside `root` where
     that is elsewhere). The URL of an embedded server is put into the environment, and with an embedded PostgreSQL also
-    what Dreamland needs to run locally (SECRET_KEY, ENVIRONMENT, INSECURE_HTTP, ALLOWED_HOSTS) where unset. The servers
+    what Dreamland needs to run locally (SECRET_KEY, VAULT_KEY_DIR and LOCAL_DEFAULTS) where unset. The servers
     are shared by all processes of the checkout and stay until the last of them has ended. A second call in one process
     gives the same answer.
 
@@ -75,11 +75,19 @@ def attach(root: Path | None = None, durable: bool = True) -> Servers:
 
 
 def local_defaults(root: Path) -> dict[str, str]:
-    """What Dreamland needs to run on this machine and the user has not set. SECRET_KEY is made up once for `root`."""
+    """What Dreamland needs to run on this machine and the user has not set. Secrets are made up once for `root`."""
     from dreamland.local import files
 
     files.make_directory(root, 0o755 if os.geteuid() == 0 else 0o700)
-    defaults = {**LOCAL_DEFAULTS, "SECRET_KEY": files.secret(root / "secret-key", 48)}
+    keys = root / "vault-keys"
+    files.make_directory(keys, 0o700)
+    if not any(keys.glob("0*")):  # the first epoch: 24 random bytes are 32 letters, as long as a key is
+        files.secret(keys / "000001.key", 24)
+    defaults = {
+        **LOCAL_DEFAULTS,
+        "SECRET_KEY": files.secret(root / "secret-key", 48),
+        "VAULT_KEY_DIR": str(keys),
+    }
     known = _set_by_user(root)
     return {name: value for name, value in defaults.items() if name not in known}
 

@@ -104,6 +104,7 @@ KNOWN = st.fixed_dictionaries(
         "ids": st.booleans(),
         "now": st.booleans(),
         "timezone": st.sampled_from(["UTC", "Asia/Kathmandu", "Pacific/Apia"]) | st.none(),
+        "profile": st.sampled_from([{"name": "Ada", "email": "ada@example.org", "country": "GB"}]) | st.none(),
         "amount": st.sampled_from(["0.1", "0.000000000000000001", "5"]) | st.none(),
     }
 )
@@ -115,6 +116,7 @@ def with_known_values(case: Any, known: dict[str, Any], world: World) -> None:
         "player_id": str(world.player) if known["ids"] else None,
         "won_at": datetime.now(UTC).isoformat() if known["now"] else None,
         "timezone": known["timezone"],
+        "profile": known["profile"],
         "amount": known["amount"],
     }
     if known["ids"]:

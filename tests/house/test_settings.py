@@ -14,6 +14,7 @@ PRODUCTION = {
     "DATABASE_URL": "postgres://dreamland_app:secret@127.0.0.1:1/dreamland",
     "REDIS_URL": "redis://:secret@127.0.0.1:1/0",
     "LEDGER_ANCHOR_FILE": "/var/lib/dreamland/anchor.jsonl",
+    "VAULT_KEY_DIR": "/var/lib/dreamland/keys",
 }
 
 
@@ -48,6 +49,8 @@ def test_the_deployment_check_is_silent_under_production_settings() -> None:
         ({"ENVIRONMENT": "local"}, "dreamland.E008"),
         ({"LEDGER_ANCHOR_FILE": ""}, "dreamland.E010"),
         ({"STAFF_SECOND_FACTOR": "false"}, "dreamland.E011"),
+        ({"VAULT_KEY_DIR": ""}, "dreamland.E014"),
+        ({"VAULT_KEY_PROVIDER": "nowhere.Keys"}, "dreamland.E013"),
         ({"ENVIRONMENT": "Live!"}, "dreamland.E005"),
         ({"RATE_PROVIDERS": "coin"}, "dreamland.E001"),
         ({"RATE_PROVIDERS": "http"}, "dreamland.E002"),

@@ -15,7 +15,7 @@ from django.urls import get_resolver
 
 from rewards.keys import create_game_key, revoke_game_key
 from rewards.models import Game, Scope
-from rewards.services import Recorded, record_wins
+from rewards.services import Recorded, record_wins, register_player
 from rewards.tokens import create_player_token
 from tests.factories import NOON, a_claim, a_game, a_player
 from tests.house.test_api_requests import api_routes
@@ -114,7 +114,12 @@ class World:
 
     def bodies(self, kind: str) -> Any:
         win = {"reference": "new", "player_id": str(self.player), "amount": "1", "won_at": "2026-11-10T12:00:00Z"}
-        bodies = {"player": {"timezone": "UTC"}, "win": win, "batch": {"wins": [win]}, "void": {"reason": "mistake"}}
+        bodies = {
+            "player": {"timezone": "UTC", "profile": {"country": "CH"}},
+            "win": win,
+            "batch": {"wins": [win]},
+            "void": {"reason": "mistake"},
+        }
         return bodies.get(kind)
 
 
@@ -247,6 +252,14 @@ def test_to_a_player_another_one_is_as_unknown_as_one_that_does_not_exist(name: 
     known = client.get(address(name, world)).json()
     unknown = client.get(address(name, world).replace(str(world.player), str(uuid4()))).json()
     assert {**known, "request_id": ""} == {**unknown, "request_id": ""}
+
+
+@pytest.mark.parametrize("kind", FRIENDS)
+def test_a_profile_is_the_players_own_to_read_and_nobody_elses(kind: str, world: World) -> None:
+    register_player(player_id=world.player, timezone="UTC", profile={"name": "Marked Name"})
+    response = friend(kind, TABLE["GET player"], world).get(address("player", world))
+    assert ("profile" in response.json()) is (kind == "player")
+    assert ("Marked Name" in response.content.decode()) is (kind == "player")
 
 
 def test_a_players_token_before_he_is_registered_is_no_failure(world: World) -> None:

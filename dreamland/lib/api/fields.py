@@ -125,15 +125,21 @@ def refuse_control_characters(text: str) -> None:
 
 
 class TextField(serializers.CharField):
-    """Text kept as it was sent, untrimmed. A number is no text. NUL and lone surrogates are refused by DRF itself."""
+    """Text kept as it was sent, untrimmed. A number is no text. NUL and lone surrogates are refused by DRF itself.
 
-    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
+    With a `pattern`, which allows no control character, the whole text has that form.
+    """
+
+    def __init__(self, *, max_length: int, pattern: re.Pattern[str] | None = None, **kwargs: Any) -> None:
+        self.pattern = pattern
         super().__init__(max_length=max_length, trim_whitespace=False, **kwargs)
         self.validators.append(refuse_control_characters)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             raise ValidationError("this is a string", code="invalid")
+        if self.pattern is not None and not self.pattern.fullmatch(data):
+            raise ValidationError(f"this has the form {self.pattern.pattern}", code="invalid")
         return data
 
 
@@ -153,7 +159,12 @@ class ProblemField(serializers.JSONField):
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer that refuses what it does not know, by name, together with everything else that is wrong."""
+    """A serializer that refuses what it does not know, by name, together with everything else that is wrong.
+
+    `says_something`: whether an object without any member is refused too.
+    """
+
+    says_something: ClassVar[bool] = False
 
     default_error_messages: ClassVar[dict[str, Any]] = {"invalid": "this is a JSON object"}
 
@@ -172,6 +183,8 @@ class StrictSerializer(serializers.Serializer[Any]):
             raise ValidationError({**wrong, **unknown}) from None
         if unknown:
             raise ValidationError(unknown)
+        if self.says_something and not value:
+            raise ValidationError("this says nothing", code="invalid")
         return value
 
 

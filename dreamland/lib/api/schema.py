@@ -151,7 +151,8 @@ def _day(field: Any) -> Json:
 
 def _text(field: Any) -> Json:
     # No control character of ASCII or Latin-1, and none of the surrogates.
-    return {"minLength": 1, "maxLength": field.max_length, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
+    pattern = anchored(field.pattern.pattern) if field.pattern else r"^[^\u0000-\u001f\u007f-\u009f]*$"
+    return {"minLength": 1, "maxLength": field.max_length, "pattern": pattern}
 
 
 def _count(field: Any) -> Json:
@@ -181,4 +182,6 @@ class NothingElse(OpenApiSerializerExtension):
             longest = getattr(field, "max_length", None)
             if isinstance(field, ListSerializer) and longest is not None:
                 schema["properties"][name]["maxItems"] = longest
+        if self.target.says_something:
+            schema["minProperties"] = 1
         return {**schema, "additionalProperties": False}
