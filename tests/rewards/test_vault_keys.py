@@ -1,6 +1,7 @@
 """Epochs: begun, followed by what they wrap, destroyed; and an old backup that nobody can read any more."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from dreamland.lib.vault.providers import KeysUnavailable, provider
+from dreamland.lib.vault.sealing import WrappedKey
 from rewards import profiles, services, vault_keys
 from rewards.models import KeyEpoch, PlayerKey
 from rewards.profile_values import ProfileFacts
@@ -134,7 +136,7 @@ def backup() -> list[tuple[Any, ...]]:
 
 def read_backup(row: tuple[Any, ...]) -> ProfileFacts | None:
     player, epoch, wrapped, version, sealed, _ = row
-    stored = profiles.Stored(profiles.WrappedKey(epoch, bytes(wrapped)), version, bytes(sealed))
+    stored = profiles.Stored(WrappedKey(epoch, bytes(wrapped)), version, bytes(sealed))
     return profiles.opened(player, stored)
 
 
@@ -207,7 +209,8 @@ def test_rotations_and_profiles_at_once_leave_every_profile_readable_and_found()
     def change(number: int) -> object:
         return a_person(f"Eve{number}", people[number])
 
-    results = in_parallel([rotate, rewrap, *(partial(change, number) for number in range(4))])
+    work: list[Callable[[], object]] = [rotate, rewrap, *(partial(change, number) for number in range(4))]
+    results = in_parallel(work)
     assert not [result for result in results if isinstance(result, Exception)]
     rewrap()
     for number, player in enumerate(people):

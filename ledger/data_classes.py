@@ -1,0 +1,30 @@
+"""What the columns of the books are (dreamland.lib.data_map)."""
+
+from dreamland.lib.data_map import DataClass, Table
+
+PERSON, PSEUDONYM, OPERATIONAL = DataClass.PERSON, DataClass.PSEUDONYM, DataClass.OPERATIONAL
+LEDGER, REFERENCE = DataClass.LEDGER, DataClass.REFERENCE
+
+TABLES: dict[str, Table] = {
+    "ledger_account": {REFERENCE: "code name asset kind normal_side held"},
+    "ledger_balance": {PSEUDONYM: "holder", LEDGER: "account_id amount movement"},
+    "ledger_closedday": {LEDGER: "day entries", OPERATIONAL: "fence closed_at"},
+    "ledger_daytotal": {LEDGER: "day account_id debits credits"},
+    "ledger_journalentry": {
+        # People type memos, and metadata is as open.
+        PERSON: "memo metadata",
+        PSEUDONYM: "holder posted_by_id",
+        LEDGER: "id kind transaction posted_at reverses_id",
+    },
+    "ledger_periodclose": {PSEUDONYM: "closed_by_id", LEDGER: "id ends_at closed_at"},
+    "ledger_posting": {PSEUDONYM: "holder", LEDGER: "id entry_id debit_id credit_id asset amount"},
+    "ledger_seal": {LEDGER: "number hash_version starts ends entries digest sealed_at"},
+    # A finding names rows: ids, and amounts of theirs.
+    "ledger_verificationrun": {PSEUDONYM: "findings", OPERATIONAL: "id mode as_of seconds horizon is_clean"},
+}
+NO_PERSON = {
+    "the chart of accounts, written by migrations": "ledger_account.code ledger_account.name"
+    " ledger_account.kind ledger_account.normal_side",
+    "a word that our code writes": "ledger_journalentry.kind",
+    "a digest": "ledger_seal.digest",
+}
