@@ -23,6 +23,19 @@ TABLES: dict[str, Table] = {
     },
     "django_content_type": {OPERATIONAL: "id app_label model"},
     "django_migrations": {OPERATIONAL: "id app name applied"},
+    # What proves a member of staff besides the password.
+    "otp_static_staticdevice": {
+        PSEUDONYM: "user_id",
+        PERSON: "name",
+        OPERATIONAL: "id confirmed throttling_failure_count throttling_failure_timestamp created_at last_used_at",
+    },
+    "otp_static_statictoken": {PERSON: "token", OPERATIONAL: "id device_id"},
+    "otp_totp_totpdevice": {
+        PSEUDONYM: "user_id",
+        PERSON: "name key",
+        OPERATIONAL: "id confirmed step t0 digits tolerance drift last_t throttling_failure_count"
+        " throttling_failure_timestamp created_at last_used_at",
+    },
     "django_session": {PERSON: "session_key session_data", OPERATIONAL: "expire_date"},
     "django_celery_beat_clockedschedule": {OPERATIONAL: "id clocked_time"},
     "django_celery_beat_crontabschedule": {
