@@ -234,6 +234,8 @@ def test_a_sealed_profile_is_bound_to_how_it_is_read() -> None:
         ("UPDATE rewards_profile SET email_index = 'ada@example.org'", "profile_email_index_length"),
         ("UPDATE rewards_playerkey SET wrapped = 'key'", "player_key_wrapped_is_sealed"),
         ("UPDATE rewards_playerkey SET epoch_id = 'none'", "player_key_epoch_exists"),
+        ("INSERT INTO rewards_playerkey SELECT gen_random_uuid(), wrapped, epoch_id FROM rewards_playerkey", "player_key_player_exists"),
+        ("INSERT INTO rewards_keyepoch (name) VALUES ('')", "key_epoch_name_length"),
         ("DELETE FROM rewards_playerkey", "profile_has_a_key"),
         ("INSERT INTO rewards_profile (player_id, format, sealed) SELECT gen_random_uuid(), 1, sealed FROM rewards_profile", "profile_has_a_key"),
         ("UPDATE rewards_playerkey SET player_id = %(other)s", "player_key_stays_its_players"),
