@@ -6,7 +6,7 @@ import sys
 
 from tests.bench import harness
 
-NAMES = ("wins",)
+NAMES = ("wins", "books")
 
 
 def main() -> int:

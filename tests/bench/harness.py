@@ -27,11 +27,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Side:
-    """One side of one round: operations, seconds, and CPU seconds of each kind of process."""
+    """One side of one round: operations, seconds, CPU seconds of each kind of process, and what else is worth saying."""
 
     operations: int
     seconds: float
     cpu_seconds: dict[str, float] = field(default_factory=dict)
+    more: dict[str, float] = field(default_factory=dict)
 
     @property
     def per_second(self) -> float:
@@ -75,9 +76,9 @@ class Figure:
             f"{side} CPU ms each: " + ", ".join(f"{name} {ms:.3f}" for name, ms in parts.items())
             for side, parts in self.cpu_ms.items()
         )
-        more = ", ".join(f"{name} {value:,.4g}" for name, value in self.more.items())
+        more = ", ".join(f"{name} {number(value)}" for name, value in self.more.items())
         return (
-            f"{self.name} at {self.size:,} {self.size_unit}: {self.ours:,.4g} {self.unit}, floor {self.floor:,.4g}; "
+            f"{self.name} at {self.size:,} {self.size_unit}: {number(self.ours)} {self.unit}, floor {number(self.floor)}; "
             f"ratio {self.ratio:.2f}{bound}; rounds {', '.join(f'{ratio:.2f}' for ratio in self.rounds)}"
             + (f"; {more}" if more else "")
             + (f"; {cpu}" if cpu else "")
@@ -94,6 +95,11 @@ class Report:
     def add(self, figure: Figure) -> None:
         self.figures.append(figure)
         say(json.dumps(asdict(figure)) if self.as_json else figure.line())
+
+
+def number(value: float) -> str:
+    """With three digits, or with all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def say(text: str) -> None:
@@ -155,9 +161,11 @@ def in_turns(
     unit: str,
     rounds: int = 5,
     promise: float | None = None,
+    at_least: bool = True,
+    of: Callable[[Side], float] = lambda side: side.per_second,
     prepare: Callable[[], None] | None = None,
 ) -> Figure:
-    """Runs both sides so many times in turns; the throughput of both and the median of the ratios."""
+    """Runs both sides so many times in turns; what counts (`of`) of both, and the median of the ratios."""
     sides: list[tuple[Side, Side]] = []
     for _ in range(rounds):
         measured = []
@@ -166,23 +174,32 @@ def in_turns(
                 prepare()
             measured.append(side())
         sides.append((measured[0], measured[1]))
-    ratios = [mine.per_second / its.per_second for mine, its in sides]
+    ratios = [of(mine) / of(its) for mine, its in sides]
     return Figure(
         name=name,
         size=size,
         size_unit=size_unit,
         unit=unit,
-        ours=statistics.median(mine.per_second for mine, _ in sides),
-        floor=statistics.median(its.per_second for _, its in sides),
+        ours=statistics.median(of(mine) for mine, _ in sides),
+        floor=statistics.median(of(its) for _, its in sides),
         ratio=statistics.median(ratios),
         rounds=ratios,
         promise=promise,
-        cpu_ms={"ours": _median_cpu([mine for mine, _ in sides]), "floor": _median_cpu([its for _, its in sides])},
+        at_least=at_least,
+        cpu_ms={
+            name: medians([side.cpu_milliseconds() for side in each])
+            for name, each in (("ours", [mine for mine, _ in sides]), ("floor", [its for _, its in sides]))
+        },
+        more={
+            f"{name} {what}": value
+            for name, each in (("ours", [mine for mine, _ in sides]), ("floor", [its for _, its in sides]))
+            for what, value in medians([side.more for side in each]).items()
+        },
     )
 
 
-def _median_cpu(sides: Sequence[Side]) -> dict[str, float]:
-    each = [side.cpu_milliseconds() for side in sides]
+def medians(each: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each name the median."""
     return {name: statistics.median(one[name] for one in each) for name in each[0]}
 
 
