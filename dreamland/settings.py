@@ -142,10 +142,13 @@ if DATABASE_POOL_MAX_SIZE:
 
 STATEMENT_MAX_LINES = 10_000
 SEAL_ENTRIES = 10_000  # about how many entries a link of the chain holds
-# Where the head of the chain is kept outside the database: a file that only grows, and a function given by its path.
+# Where the links of the chain are kept outside the database: a file that only grows; two functions given by their
+# paths, of which one keeps a link and the other gives back what was kept.
 LEDGER_ANCHOR_FILE = env.str("LEDGER_ANCHOR_FILE", default="")
 LEDGER_ANCHOR_HOOK = env.str("LEDGER_ANCHOR_HOOK", default="")
-ANCHOR_GRACE = timedelta(minutes=15)  # a seal that is older and not in LEDGER_ANCHOR_FILE is a finding
+LEDGER_ANCHOR_READER = env.str("LEDGER_ANCHOR_READER", default="")
+ANCHOR_GRACE = timedelta(minutes=15)  # a seal that is older and not in an anchor is a finding
+ANCHOR_LOOK_BACK = 100  # how many links an anchor is asked for first, when it is told what is new
 VERIFY_STATEMENT_TIMEOUT_MS = env.int("VERIFY_STATEMENT_TIMEOUT_MS", default=3_600_000)
 VERIFY_WORKERS = env.int("VERIFY_WORKERS", default=2)  # connections that share a verification
 VERIFY_WORK_MEMORY_MIB = env.int("VERIFY_WORK_MEMORY_MIB", default=32)  # for a sort; what needs more goes to work files

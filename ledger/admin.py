@@ -19,7 +19,17 @@ from dreamland.lib.filters import InstantRange, WhetherSet
 from dreamland.lib.pages import Block, Door, Facts
 from ledger import deed_pages, pages
 from ledger.lines import postings_of
-from ledger.models import HOUSE, Account, ClosedDay, JournalEntry, PeriodClose, Posting, Seal, VerificationRun
+from ledger.models import (
+    HOUSE,
+    Account,
+    AnchorHealth,
+    ClosedDay,
+    JournalEntry,
+    PeriodClose,
+    Posting,
+    Seal,
+    VerificationRun,
+)
 from ledger.selectors import trial_balance
 
 MENU = "Books"
@@ -222,6 +232,24 @@ class SealAdmin(ReadOnlyAdmin):
 
     def blocks(self, request: HttpRequest, row: Seal) -> list[Block]:
         return [*super().blocks(request, row), Facts([("Digest", bytes(row.digest).hex())])]
+
+
+@admin.register(AnchorHealth)
+class AnchorHealthAdmin(ReadOnlyAdmin):
+    menu, icon, menu_order = MENU, "anchor", 56
+    list_display = ["anchor", "holds", "outcome", "reached_at", "failed_at", "reason"]
+    fields = ["anchor", "holds", "reached_at", "failed_at", "failures", "reason"]
+    empty_text = "The seals are kept nowhere but in the database, or none was made yet."
+
+    outcome = staticmethod(state("outcome", {"reached": GOOD, "away": BAD}))
+
+    def complete_page(self, rows: list[AnchorHealth]) -> list[AnchorHealth]:
+        for row in rows:
+            row.outcome = "away" if row.failures else "reached"  # type: ignore[attr-defined]
+        return rows
+
+    def page_title(self, row: AnchorHealth) -> str:
+        return f"Anchor {row.anchor}"
 
 
 @admin.register(VerificationRun)

@@ -21,6 +21,7 @@ class LedgerConfig(AppConfig):
         "ledger_closedday": ["SELECT"],
         "ledger_daytotal": ["SELECT"],
         "ledger_seal": ["SELECT"],
+        "ledger_anchorhealth": ["SELECT", "INSERT", "UPDATE", "DELETE"],
         "ledger_verificationrun": ["SELECT", "INSERT"],
     }
 

@@ -1,6 +1,6 @@
 """What `verify_books` proves about entries, postings, balances, closed days and seals."""
 
-from ledger.seals import anchored_links, differences_from
+from ledger.anchors import anchored_links, differences_from
 from ledger.verification import RECENT_ENTRIES, SINCE, Check, register_checks
 
 RECENT_POSTINGS = f"WHERE (holder, entry_id) IN (SELECT holder, id FROM {RECENT_ENTRIES} AS recent)"

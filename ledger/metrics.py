@@ -35,6 +35,10 @@ SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - posted_at) FROM l
                  ORDER BY transaction LIMIT 1), 0),
        (SELECT count(*) FROM ledger_closedday WHERE closed_at IS NULL)
 """
+# What the job that anchors noted: it runs where the anchors can be reached, and this need not.
+ANCHORS = """
+SELECT anchor, failures, coalesce((SELECT max(number) FROM ledger_seal), 0) - holds FROM ledger_anchorhealth ORDER BY 1
+"""
 
 
 def readings() -> Iterable[Metric]:
@@ -46,6 +50,8 @@ def readings() -> Iterable[Metric]:
         imbalance = cursor.fetchall()
         cursor.execute(BEHIND)
         ((unsealed_seconds, uncounted_days),) = cursor.fetchall()
+        cursor.execute(ANCHORS)
+        anchors = cursor.fetchall()
     verifications = latest_verifications()
     held = [((account, asset), amount) for account, asset, amount in shares]
     yield gauge("held_by_players", "What players hold, by control account.", held, ["account", "asset"])
@@ -75,3 +81,15 @@ def readings() -> Iterable[Metric]:
     )
     yield gauge("unsealed_entry_seconds", "Age of the oldest entry that no seal covers.", [((), unsealed_seconds)])
     yield gauge("uncounted_days", "UTC days that are over and have no totals yet.", [((), uncounted_days)])
+    yield gauge(
+        "anchor_failures",
+        "How many times in a row the seals could not be kept there.",
+        [((name,), failures) for name, failures, _ in anchors],
+        ["anchor"],
+    )
+    yield gauge(
+        "anchor_missing_seals",
+        "Seals that it is not known to hold.",
+        [((name,), missing) for name, _, missing in anchors],
+        ["anchor"],
+    )

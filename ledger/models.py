@@ -19,6 +19,7 @@ from dreamland.lib.fields import AmountField, ClockTimestamp, CurrentTransaction
 # Dreamland's own book: the holder of every entry that belongs to no player.
 HOUSE = uuid.UUID("00000000-0000-7000-8000-000000000000")
 MEMO_MAX_LENGTH = 500
+REASON_MAX_LENGTH = 200
 
 
 class Account(models.Model):
@@ -243,6 +244,32 @@ class Seal(models.Model):
 
     def __str__(self) -> str:
         return f"seal {self.number}"
+
+
+class AnchorHealth(models.Model):
+    """How far a place outside the database has the seals, and how it went the last time: for people and for alarms.
+
+    No proof depends on it: what an anchor holds is asked of the anchor.
+    """
+
+    anchor = models.TextField(primary_key=True, help_text="The path of a file, or of the function that writes.")
+    holds = models.BigIntegerField(help_text="The number of the last seal that it is known to hold.")
+    reached_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    reason = models.TextField(blank=True, help_text="Why it was away; empty where it was not.")
+    failures = models.IntegerField(help_text="In a row.")
+
+    class Meta:
+        ordering = ["anchor"]
+        constraints = [
+            models.CheckConstraint(condition=Q(holds__gte=0, failures__gte=0), name="anchor_health_counts"),
+            models.CheckConstraint(
+                condition=LessThanOrEqual(Length("reason"), REASON_MAX_LENGTH), name="anchor_health_reason_length"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.anchor}: up to seal {self.holds}"
 
 
 class VerificationRun(models.Model):

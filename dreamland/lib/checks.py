@@ -94,6 +94,14 @@ def servers_are_named(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
                 id="dreamland.E010",
             )
         )
+    if bool(settings.LEDGER_ANCHOR_HOOK) != bool(settings.LEDGER_ANCHOR_READER):
+        found.append(
+            Error(
+                "LEDGER_ANCHOR_HOOK and LEDGER_ANCHOR_READER are one without the other.",
+                hint="What is kept and cannot be read proves nothing. Set both, or none.",
+                id="dreamland.E012",
+            )
+        )
     if settings.ENVIRONMENT == "local":
         found.append(
             Error(

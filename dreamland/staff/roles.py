@@ -9,7 +9,7 @@ from collections.abc import Mapping
 VIEWER, OPERATOR, APPROVER = "Finance viewer", "Finance operator", "Finance approver"
 SUPPORT, ENGINEER = "Support", "Engineer"
 
-PROOF = frozenset({"ledger.view_verificationrun", "ledger.view_seal"})
+PROOF = frozenset({"ledger.view_verificationrun", "ledger.view_seal", "ledger.view_anchorhealth"})
 BOOKS = PROOF | {f"ledger.view_{name}" for name in ("account", "journalentry", "posting", "periodclose", "closedday")}
 FEES = frozenset({"conversion.view_feerule", "conversion.view_feesettlement"})
 RATES = frozenset(

@@ -48,6 +48,8 @@ def test_the_deployment_check_is_silent_under_production_settings() -> None:
         ({"REDIS_URL": ""}, "dreamland.E007"),
         ({"ENVIRONMENT": "local"}, "dreamland.E008"),
         ({"LEDGER_ANCHOR_FILE": ""}, "dreamland.E010"),
+        ({"LEDGER_ANCHOR_HOOK": "somewhere.keep"}, "dreamland.E012"),
+        ({"LEDGER_ANCHOR_READER": "somewhere.read"}, "dreamland.E012"),
         ({"STAFF_SECOND_FACTOR": "false"}, "dreamland.E011"),
         ({"VAULT_KEY_DIR": ""}, "dreamland.E014"),
         ({"VAULT_KEY_PROVIDER": "nowhere.Keys"}, "dreamland.E013"),

@@ -15,6 +15,7 @@ READ = {
     "ledger_posting": FINANCE,
     "ledger_closedday": FINANCE,
     "ledger_seal": "VOAEB",
+    "ledger_anchorhealth": "VOAEB",
     "ledger_verificationrun": "VOAEB",
     "backoffice_export": EVERYBODY,  # one's own
     "backoffice_taskfailure": "EB",

@@ -35,8 +35,8 @@ NOT_CONFIGURATION = {
     # about players, sealed, and without their content in any trail; and which keys wrap, which says when by itself
     "rewards_keyepoch", "rewards_playerkey", "rewards_profile",
     # follows from facts, or is the state of work
-    "conversion_conversionrun", "conversion_providerhealth", "ledger_balance", "rewards_allowance", "rewards_player",
-    "staff_signinattempts", "django_session", "backoffice_export", "backoffice_exportpart", "backoffice_taskfailure",
+    "conversion_conversionrun", "conversion_providerhealth", "ledger_anchorhealth", "ledger_balance", "rewards_allowance",
+    "rewards_player", "staff_signinattempts", "django_session", "backoffice_export", "backoffice_exportpart", "backoffice_taskfailure",
     # written by the regions and the centre, by their own machinery
     "world_activity", "world_beat", "world_hourclose", "world_hourfence", "world_move", "world_playerreference",
     "world_transfer",
