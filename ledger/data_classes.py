@@ -7,6 +7,7 @@ LEDGER, REFERENCE = DataClass.LEDGER, DataClass.REFERENCE
 
 TABLES: dict[str, Table] = {
     "ledger_account": {REFERENCE: "code name asset kind normal_side held"},
+    "ledger_anchorhealth": {OPERATIONAL: "anchor holds reached_at failed_at reason failures"},
     "ledger_balance": {PSEUDONYM: "holder", LEDGER: "account_id amount movement"},
     "ledger_closedday": {LEDGER: "day entries", OPERATIONAL: "fence closed_at"},
     "ledger_daytotal": {LEDGER: "day account_id debits credits"},
@@ -27,4 +28,6 @@ NO_PERSON = {
     " ledger_account.kind ledger_account.normal_side",
     "a word that our code writes": "ledger_journalentry.kind",
     "a digest": "ledger_seal.digest",
+    "a path that our settings name, and what the system said of it": "ledger_anchorhealth.anchor"
+    " ledger_anchorhealth.reason",
 }
