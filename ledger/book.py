@@ -51,6 +51,7 @@ __all__ = [
     "Check",
     "Entry",
     "EntryNotFound",
+    "Facts",
     "Finding",
     "Frontier",
     "InsufficientFunds",
@@ -111,6 +112,18 @@ class Receipt:
     posted_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the caller writes beside its entries, in the same statement: one `INSERT` with its parameters.
+
+    The insert may join `entries (id, posted_at)`, the entries as they arrive. It is part of the text that PostgreSQL
+    prepares, so it is a constant; whatever varies is a parameter.
+    """
+
+    insert: str
+    parameters: Sequence[Any]
+
+
 # One statement, and so one round trip, for one entry or ten thousand. The asset of a posting is its debit account's;
 # the composite foreign key of the credit account then refuses a mix. An unknown account has the asset '' and is refused
 # by the same key. All guards run after both inserts.
@@ -129,18 +142,18 @@ WITH entries AS (
     LEFT JOIN ledger_account account ON account.code = debit
     ORDER BY place
 )
-SELECT id, posted_at FROM entries
 """
+RECEIPTS = "SELECT id, posted_at FROM entries"
 LOCK_BALANCES = """
 SELECT holder FROM ledger_balance WHERE holder = ANY(%s::uuid[]) ORDER BY holder, account_id FOR NO KEY UPDATE
 """
 
 
-def post(entries: Iterable[Entry]) -> tuple[Receipt, ...]:
-    """Writes entries with their postings, all or none, and moves the balances.
+def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Receipt, ...]:
+    """Writes entries with their postings, all or none, and moves the balances; and what the caller has `beside` them.
 
     One statement however many entries; rows go in holder order, which fixes the order of locks. Receipts come in the
-    order of `entries`.
+    order of `entries`. Without entries nothing is written, nothing beside them either.
 
     Raises InvalidPosting, InsufficientFunds, PeriodClosed, AlreadyReversed: the caller's transaction is then lost.
     Source: docs/data-model.md, "The books".
@@ -153,7 +166,7 @@ def post(entries: Iterable[Entry]) -> tuple[Receipt, ...]:
     postings = [(entry, posting) for entry in ordered for posting in entry.postings]
     with named_refusals(REFUSALS), connection.cursor() as cursor:
         cursor.execute(
-            POST,
+            POST + (f", facts AS ({beside.insert}) " if beside else "") + RECEIPTS,
             [
                 uuids(entry.id for entry in ordered),
                 uuids(entry.holder for entry in ordered),
@@ -167,6 +180,7 @@ def post(entries: Iterable[Entry]) -> tuple[Receipt, ...]:
                 texts([posting.debit for _, posting in postings]),
                 texts([posting.credit for _, posting in postings]),
                 numbers(posting.amount for _, posting in postings),
+                *(beside.parameters if beside else ()),
             ],
         )
         posted_at = dict(cursor.fetchall())

@@ -63,13 +63,12 @@ class Refused:
 
 @dataclass(slots=True)
 class OpenDay:
-    """What a player may still win on a day, while claims are decided. `opened`: the day has an allowance already."""
+    """What a player may still win on a day, while claims are decided. Without an allowance it is still to be opened."""
 
     player_id: UUID
     day: Day
     remaining: Decimal
-    opened: bool
-    allowance_id: UUID | None = None
+    allowance_id: UUID | None
 
 
 @dataclass(slots=True)

@@ -4,13 +4,16 @@ Locks are taken in this order: opened days (by player and date), players whose d
 (docs/data-model.md, "Locks"). Each round trip serves all claims of the call.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 
+from dreamland.lib.arrays import numbers, texts, uuids
 from dreamland.lib.races import LostRace, try_again
 from ledger import book
 from rewards.claims import (
@@ -25,9 +28,12 @@ from rewards.claims import (
     take,
     unacceptable,
 )
+from rewards.days import Day
 from rewards.errors import LOST_RACES, DailyCapExceeded
 from rewards.models import Game, OverCap
-from rewards.selectors import PlayerDays, WinFacts, players_with_days, wins_by_reference
+from rewards.selectors import DATES_APART, PlayerDays, WinFacts, first_day_in_sight, wins_by_reference
+
+Locked = Mapping[tuple[UUID, date], tuple[UUID, Decimal]]  # (player, date): its allowance, and what is left of it
 
 
 def record_wins(
@@ -54,18 +60,14 @@ def record_wins(
 def _record(
     game_id: UUID, key_id: str | None, claims: Sequence[Claim], now: datetime
 ) -> tuple[Recorded | Refused, ...]:
-    game = Game.objects.get(pk=game_id)
-    clips = game.over_cap == OverCap.CLIP
     sound = [claim for claim in claims if malformed(claim) is None]
-    players = players_with_days({claim.player_id for claim in sound}, now=now)
-    known = wins_by_reference(game.id, {claim.key for claim in sound})
+    game, players, locked, known = _look(game_id, sound, now=now)
     fresh = [
         claim
         for claim in sound
         if claim.key not in known and unacceptable(claim, players.get(claim.player_id), now=now) is None
     ]
-    days = _days_of(fresh, players)
-    _lock_opened(days.values())
+    days = _days_of(fresh, players, locked)
 
     drafts: dict[tuple[UUID, str], Draft] = {}
 
@@ -79,7 +81,7 @@ def _record(
         if error := unacceptable(claim, players.get(claim.player_id), now=now):
             return Refused(error)
         day = days[claim.player_id, claim.won_at]
-        taken = take(claim, day, clips=clips)
+        taken = take(claim, day, clips=game.clips)
         if isinstance(taken, DailyCapExceeded):
             return Refused(taken)
         return drafts.setdefault(claim.key, Draft(claim, day, taken))
@@ -92,7 +94,86 @@ def _record(
     return tuple(_finished(outcomes, game))
 
 
-def _look_again(game: Game, claims: Sequence[Claim], outcomes: Sequence[Draft | Recorded | Refused]) -> None:
+@dataclass(frozen=True, slots=True)
+class GameFacts:
+    """What recording needs of a game."""
+
+    id: UUID
+    slug: str
+    clips: bool
+
+
+# One round trip for all that a decision needs. Days are locked in key order, and what is left of one is read under its
+# lock; which claims are known was read before it (`_look_again`). The day of a claim that is known is left alone.
+LOOK = """
+WITH fresh AS MATERIALIZED (
+    SELECT claim.player_id, claim.won_at
+    FROM unnest((SELECT %(players)s::uuid[]), (SELECT %(references)s::text[]), (SELECT %(won_at)s::timestamptz[]))
+        AS claim (player_id, reference, won_at)
+    WHERE NOT EXISTS (
+        SELECT FROM rewards_win win
+        WHERE win.player_id = claim.player_id AND win.game_id = %(game)s AND win.reference = claim.reference
+    )
+), locked AS MATERIALIZED (
+    SELECT day.id, day.cap - day.won AS remaining
+    FROM rewards_allowance day
+    WHERE day.id IN (
+        SELECT its.id FROM fresh JOIN rewards_allowance its
+          ON its.player_id = fresh.player_id AND its.day >= %(date)s
+         AND its.starts_at <= fresh.won_at AND its.ends_at > fresh.won_at
+    )
+    ORDER BY day.player_id, day.day
+    FOR NO KEY UPDATE OF day
+)
+SELECT game.slug, game.over_cap, (SELECT count(*) FROM fresh), player.id, player.timezone, player.status, player.region,
+       day.day, day.starts_at, day.ends_at, locked.id, locked.remaining
+FROM rewards_game game
+LEFT JOIN rewards_player player ON player.id = ANY((SELECT %(players)s::uuid[])::uuid[])
+LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.day >= %(date)s AND day.ends_at > %(horizon)s
+LEFT JOIN locked ON locked.id = day.id
+WHERE game.id = %(game)s
+ORDER BY player.id, day.day
+"""
+
+
+def _look(
+    game_id: UUID, claims: Sequence[Claim], *, now: datetime
+) -> tuple[GameFacts, Mapping[UUID, PlayerDays], Locked, Mapping[tuple[UUID, str], WinFacts]]:
+    """The game, the players with their days around now, the days of new claims under lock, and the wins that exist."""
+    horizon = first_day_in_sight(now)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            LOOK,
+            {
+                "players": uuids(claim.player_id for claim in claims),
+                "references": texts([claim.reference for claim in claims]),
+                "won_at": texts([claim.won_at for claim in claims]),
+                "game": game_id,
+                "date": horizon.date() - DATES_APART,
+                "horizon": horizon,
+            },
+        )
+        rows = cursor.fetchall()
+    if not rows:
+        raise Game.DoesNotExist(f"there is no game {game_id}")
+    slug, over_cap, fresh = rows[0][:3]
+    players: dict[UUID, PlayerDays] = {}
+    locked: dict[tuple[UUID, date], tuple[UUID, Decimal]] = {}
+    for _, _, _, player_id, timezone, status, region, date_, starts_at, ends_at, allowance_id, remaining in rows:
+        if player_id is None:
+            break
+        days = players[player_id].days if player_id in players else ()
+        if date_ is not None:
+            days += (Day(date_, starts_at, ends_at),)
+        players[player_id] = PlayerDays(player_id, timezone, status, region, days)
+        if allowance_id is not None:
+            locked[player_id, date_] = allowance_id, remaining
+    game = GameFacts(game_id, slug, over_cap == OverCap.CLIP)
+    known = wins_by_reference(game_id, {claim.key for claim in claims}) if fresh < len(claims) else {}
+    return game, players, locked, known
+
+
+def _look_again(game: GameFacts, claims: Sequence[Claim], outcomes: Sequence[Draft | Recorded | Refused]) -> None:
     """Raises LostRace where a claim found its day full because the same claim filled it while this one waited.
 
     What is known was read before the day was locked. A refusal is definitive, so it must not be told of a win that the
@@ -107,7 +188,9 @@ def _look_again(game: Game, claims: Sequence[Claim], outcomes: Sequence[Draft | 
         raise LostRace
 
 
-def _days_of(claims: Iterable[Claim], players: dict[UUID, PlayerDays]) -> dict[tuple[UUID, datetime], OpenDay]:
+def _days_of(
+    claims: Iterable[Claim], players: Mapping[UUID, PlayerDays], locked: Locked
+) -> dict[tuple[UUID, datetime], OpenDay]:
     """For each (player, instant) of the claims the day that it lies in; claims of one day share one OpenDay."""
     players = dict(players)
     by_date: dict[tuple[UUID, date], OpenDay] = {}
@@ -115,35 +198,14 @@ def _days_of(claims: Iterable[Claim], players: dict[UUID, PlayerDays]) -> dict[t
     for claim in claims:
         player = players[claim.player_id]
         day = player.day_of(claim.won_at)
-        opened = day in player.days
-        if not opened:  # the next claim must see it as a neighbour
-            players[player.id] = player.with_day(day)
         key = (player.id, day.date)
+        if day not in player.days:  # the next claim must see it as a neighbour
+            players[player.id] = player.with_day(day)
         if key not in by_date:
-            by_date[key] = OpenDay(player.id, day, settings.DAILY_CAP, opened)
+            allowance_id, remaining = locked.get(key, (None, settings.DAILY_CAP))
+            by_date[key] = OpenDay(player.id, day, remaining, allowance_id)
         days[player.id, claim.won_at] = by_date[key]
     return days
-
-
-LOCK = """
-SELECT day.id, day.player_id, day.day, day.cap - day.won
-FROM rewards_allowance day
-JOIN unnest(%s::uuid[], %s::date[]) AS wanted (player_id, day) USING (player_id, day)
-ORDER BY day.player_id, day.day
-FOR NO KEY UPDATE OF day
-"""
-
-
-def _lock_opened(days: Iterable[OpenDay]) -> None:
-    """Locks the days that were open already, in key order, and reads what is left of them under the lock."""
-    opened = {(day.player_id, day.day.date): day for day in days if day.opened}
-    if not opened:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK, [[player for player, _ in opened], [date_ for _, date_ in opened]])
-        for allowance_id, player_id, date_, remaining in cursor.fetchall():
-            day = opened[player_id, date_]
-            day.allowance_id, day.remaining = allowance_id, remaining
 
 
 OPEN = """
@@ -158,7 +220,7 @@ RETURNING player_id, day, id
 
 def _open(days: Iterable[OpenDay]) -> None:
     """Opens the days that take their first win. Raises LostRace where another transaction opened one meanwhile."""
-    unopened = {(day.player_id, day.day.date): day for day in days if not day.opened}
+    unopened = {(day.player_id, day.day.date): day for day in days if day.allowance_id is None}
     if not unopened:
         return
     bounds = [day.day for day in unopened.values()]
@@ -183,17 +245,18 @@ def _open(days: Iterable[OpenDay]) -> None:
 WRITE = """
 INSERT INTO rewards_win
     (entry_id, player_id, game_id, key_id, reference, amount, forfeited, won_at, recorded_at, allowance_id)
-SELECT entry_id, player_id, %s::uuid, %s::text, reference, amount, forfeited, won_at, recorded_at, allowance_id
-FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::numeric[], %s::numeric[], %s::timestamptz[], %s::timestamptz[],
-            %s::uuid[])
-    AS win (entry_id, player_id, reference, amount, forfeited, won_at, recorded_at, allowance_id)
-ORDER BY player_id, entry_id
+SELECT win.entry_id, win.player_id, %s::uuid, %s::text, win.reference, win.amount, win.forfeited, win.won_at,
+       entries.posted_at, win.allowance_id
+FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::numeric[], %s::numeric[], %s::timestamptz[], %s::uuid[])
+    AS win (entry_id, player_id, reference, amount, forfeited, won_at, allowance_id)
+JOIN entries ON entries.id = win.entry_id
+ORDER BY win.player_id, win.entry_id
 """
 
 
-def _write(game: Game, key_id: str | None, drafts: Sequence[Draft]) -> None:
-    """Posts the entries and writes the wins beside them; the trigger counts them in their days."""
-    receipts = book.post(
+def _write(game: GameFacts, key_id: str | None, drafts: Sequence[Draft]) -> None:
+    """Posts the entries with the wins beside them; the trigger counts them in their days."""
+    entries = [
         book.Entry(
             id=draft.id,
             holder=draft.claim.player_id,
@@ -201,28 +264,23 @@ def _write(game: Game, key_id: str | None, drafts: Sequence[Draft]) -> None:
             postings=(book.Posting("dream:issued", "player:dream", draft.amount),),
         )
         for draft in drafts
-    )
-    for draft, receipt in zip(drafts, receipts, strict=True):
+    ]
+    wins = [
+        game.id,
+        key_id,
+        uuids(draft.id for draft in drafts),
+        uuids(draft.claim.player_id for draft in drafts),
+        texts([draft.claim.reference for draft in drafts]),
+        numbers(draft.amount for draft in drafts),
+        numbers(draft.forfeited for draft in drafts),
+        texts([draft.claim.won_at for draft in drafts]),
+        texts([draft.day.allowance_id for draft in drafts]),
+    ]
+    for draft, receipt in zip(drafts, book.post(entries, beside=book.Facts(WRITE, wins)), strict=True):
         draft.recorded_at = receipt.posted_at
-    with connection.cursor() as cursor:
-        cursor.execute(
-            WRITE,
-            [
-                game.id,
-                key_id,
-                [draft.id for draft in drafts],
-                [draft.claim.player_id for draft in drafts],
-                [draft.claim.reference for draft in drafts],
-                [draft.amount for draft in drafts],
-                [draft.forfeited for draft in drafts],
-                [draft.claim.won_at for draft in drafts],
-                [draft.recorded_at for draft in drafts],
-                [draft.day.allowance_id for draft in drafts],
-            ],
-        )
 
 
-def _finished(outcomes: Iterable[Draft | Recorded | Refused], game: Game) -> Iterable[Recorded | Refused]:
+def _finished(outcomes: Iterable[Draft | Recorded | Refused], game: GameFacts) -> Iterable[Recorded | Refused]:
     """Drafts become recorded wins; a draft that comes a second time is a replay of the first."""
     seen: set[UUID] = set()
     for outcome in outcomes:
@@ -233,7 +291,7 @@ def _finished(outcomes: Iterable[Draft | Recorded | Refused], game: Game) -> Ite
             yield outcome
 
 
-def _facts(draft: Draft, game: Game) -> WinFacts:
+def _facts(draft: Draft, game: GameFacts) -> WinFacts:
     assert draft.recorded_at is not None
     claim = draft.claim
     return WinFacts(
@@ -246,5 +304,5 @@ def _facts(draft: Draft, game: Game) -> WinFacts:
         recorded_at=draft.recorded_at,
         day=draft.day.day.date,
         forfeited=draft.forfeited,
-        clips=game.over_cap == OverCap.CLIP,
+        clips=game.clips,
     )

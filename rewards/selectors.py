@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -191,10 +191,20 @@ def wins_by_reference(game_id: UUID, wanted: Iterable[tuple[UUID, str]]) -> dict
         return {(row[2], row[1]): _win(row) for row in cursor.fetchall()}
 
 
+# A day's date is that of its instants in some zone, or a neighbour's: never further from their UTC date (tested). By it
+# the index finds the last days of a player, however many he has played.
+DATES_APART = timedelta(days=4)
+
+
+def first_day_in_sight(now: datetime) -> datetime:
+    """Days that ended by then are too old for any win taken at `now`, and for being a neighbour of its day."""
+    return now - settings.WIN_LATE_LIMIT - settings.DAYS_KEPT_IN_SIGHT
+
+
 PLAYERS_WITH_DAYS = """
 SELECT player.id, player.timezone, player.status, player.region, day.day, day.starts_at, day.ends_at
 FROM rewards_player player
-LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.ends_at > %s
+LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.day >= %s AND day.ends_at > %s
 WHERE player.id = ANY(%s::uuid[])
 ORDER BY player.id, day.day
 """
@@ -222,9 +232,9 @@ class PlayerDays:
 
 def players_with_days(player_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, PlayerDays]:
     """Those of the players that exist, with every opened day that a win taken at `now` could touch. One statement."""
-    horizon = now - settings.WIN_LATE_LIMIT - settings.DAYS_KEPT_IN_SIGHT
+    horizon = first_day_in_sight(now)
     with connection.cursor() as cursor:
-        cursor.execute(PLAYERS_WITH_DAYS, [horizon, sorted(set(player_ids))])
+        cursor.execute(PLAYERS_WITH_DAYS, [horizon.date() - DATES_APART, horizon, sorted(set(player_ids))])
         rows = cursor.fetchall()
     found: dict[UUID, PlayerDays] = {}
     for player_id, timezone, status, region, date_, starts_at, ends_at in rows:

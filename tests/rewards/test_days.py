@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rewards.days import Day, day_of, first_instant, local_day, zone, zone_names
 from rewards.errors import InvalidTimezone
+from rewards.selectors import DATES_APART
 
 ZONES = sorted(zone_names())
 HOUR = timedelta(hours=1)
@@ -87,6 +88,7 @@ def test_whoever_hops_between_zones_wins_late_and_early_has_days_in_order_and_no
         for earlier, later in pairwise(opened):
             assert earlier.ends_at <= later.starts_at
             assert earlier.date < later.date
+        assert all(abs(day.ends_at.date() - day.date) < DATES_APART for day in opened)  # reading looks no further
 
 
 @given(INSTANTS, st.lists(st.sampled_from(ZONES), min_size=24 * 14, max_size=24 * 14))
@@ -96,6 +98,7 @@ def test_hopping_every_hour_for_two_weeks_gains_at_most_two_days(start: datetime
         day = day_of(start + hour * HOUR, ZoneInfo(name), opened)
         if day not in opened:
             opened.append(day)
+        assert abs(day.ends_at.date() - day.date) < DATES_APART
     assert len(opened) <= 14 + 3  # both ends cut a day, and the dates on Earth span three
 
 

@@ -1,5 +1,6 @@
 """Games against each other for the same player: threads, real commits, and controls that go wrong without the lock."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -61,16 +62,16 @@ def test_fifty_first_wins_of_a_day_at_once_leave_exactly_five() -> None:
 @pytest.fixture
 def without_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Days are read without a lock, and everybody has read before anybody writes."""
-    monkeypatch.setattr(recording, "LOCK", recording.LOCK.replace("FOR NO KEY UPDATE OF day", ""))
-    all_read_before_any_writes(monkeypatch, "_lock_opened")
+    monkeypatch.setattr(recording, "LOOK", recording.LOOK.replace("FOR NO KEY UPDATE OF day", ""))
+    all_read_before_any_writes(monkeypatch, "_look")
 
 
 def all_read_before_any_writes(monkeypatch: pytest.MonkeyPatch, reader: str) -> None:
     """Holds every thread up after `reader`, so that a race is lost every time and not only on a busy machine."""
     original = getattr(recording, reader)
 
-    def slow(*arguments: Any) -> Any:
-        result = original(*arguments)
+    def slow(*arguments: Any, **named: Any) -> Any:
+        result = original(*arguments, **named)
         time.sleep(0.5)
         return result
 
@@ -106,10 +107,21 @@ def test_the_same_reference_fifty_times_in_parallel_is_one_win() -> None:
 def test_control_without_the_unique_key_the_same_reference_wins_more_than_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    all_read_before_any_writes(monkeypatch, "wins_by_reference")
+    """Whoever waits for the day's lock has read before that the reference is new."""
+    first = threading.Event()
+    original = recording._look
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        result = original(*arguments, **named)
+        if not first.is_set():  # who holds the lock lets the others come up to it
+            first.set()
+            time.sleep(0.5)
+        return result
+
     run("ALTER TABLE rewards_win DROP CONSTRAINT win_reference_once")
     game, player = a_game(), a_player()
     record_wins(game_id=game.id, claims=[a_claim(player, "0.01")], now=NOON)
+    monkeypatch.setattr(recording, "_look", slow)
     claim = a_claim(player, "0.01", reference="once")
     in_parallel([recorder(game.id, claim) for _ in range(50)])
     assert wallet(player) > Decimal("0.02")
