@@ -6,7 +6,7 @@ import sys
 
 from tests.bench import harness
 
-NAMES = ("wins", "books")
+NAMES = ("wins", "books", "http")
 
 
 def main() -> int:
