@@ -6,7 +6,7 @@ import sys
 
 from tests.bench import harness
 
-NAMES = ("wins", "books", "http")
+NAMES = ("wins", "books", "http", "reads")
 
 
 def main() -> int:
