@@ -6,7 +6,7 @@ import sys
 
 from tests.bench import harness
 
-NAMES = ("wins", "books", "http", "reads")
+NAMES = ("wins", "books", "http", "reads", "peers", "growth", "hot", "starting")
 
 
 def main() -> int:

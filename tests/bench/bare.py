@@ -17,6 +17,11 @@ settings.configure(
     INSTALLED_APPS=["rest_framework"],
     MIDDLEWARE=[],
     USE_TZ=True,
+    LOGGING={
+        "version": 1,
+        "handlers": {"console": {"class": "logging.StreamHandler"}},
+        "loggers": {"django": {"handlers": ["console"], "level": "ERROR"}},
+    },
     DATABASES={
         "default": {
             **environ.Env.db_url_config(os.environ["DATABASE_URL"]),

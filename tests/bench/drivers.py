@@ -19,11 +19,13 @@ from tests.bench.harness import Side
 Work = Callable[[], int]  # one call; how many operations it did
 
 
-def drive(work: str, *, processes: int, seconds: float, size: int = 1, **variables: str) -> Side:
-    """Runs `work` ("module:function") in so many processes at once. `size` is passed to each."""
+def drive(
+    work: str, *, processes: int, seconds: float, size: int = 1, python: str = sys.executable, **variables: str
+) -> Side:
+    """Runs `work` ("module:function") in so many processes of `python` at once. `size` is passed to each."""
     crew = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.drivers", work, str(seconds), str(size), str(seed)],
+            [python, "-m", "tests.bench.drivers", work, str(seconds), str(size), str(seed)],
             cwd=harness.ROOT,
             env=harness.environment(**variables),
             stdin=subprocess.PIPE,

@@ -12,10 +12,11 @@ from uuid import uuid4
 
 from tests.bench import harness, wins
 from tests.bench.harness import Report, Side
-from tests.bench.serving import FLOOR, OURS, Web, call, request, served
+from tests.bench.serving import FLOOR, OURS, THREADS, Web, call, request, served
 
 CONNECTIONS = (1, 4, 16, 64)
 SECONDS = 3.0
+WARM_SECONDS = 6.0  # each of the web process's connections learns its plans anew
 ROUNDS = 5
 BATCHES = (10, 100, 1_000)
 BATCH_CONNECTIONS = 2
@@ -40,7 +41,7 @@ def measure(report: Report) -> None:
     key = create_game_key(game_id=wins.game(), scopes=[Scope.WINS_WRITE]).plaintext
     with served(OURS) as ours, served(FLOOR) as floor:
         for web in (ours, floor):
-            single(web, key, 8, 1.0)  # warm
+            single(web, key, 2 * THREADS, WARM_SECONDS)
         for connections in CONNECTIONS:
             report.add(
                 harness.in_turns(

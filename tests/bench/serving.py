@@ -52,11 +52,14 @@ def served(application: str, **variables: str) -> Iterator[Web]:
         try:
             deadline = time.monotonic() + READY_SECONDS
             while not answers(port):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise AssertionError(log.read().decode()[-2_000:])
+                assert process.poll() is None, f"{application} has ended"
+                assert time.monotonic() < deadline, f"{application} is not ready"
                 time.sleep(0.02)
             yield Web(port, process.pid)
+        except AssertionError as error:
+            log.seek(0)
+            error.add_note(f"the end of the log of {application}: {log.read().decode()[-2_000:]}")
+            raise
         finally:
             process.terminate()
             process.wait(30)

@@ -169,25 +169,25 @@ def plain_sum() -> float:
     return time.perf_counter() - began
 
 
-def fill(postings: int) -> None:
+def fill(postings: int, players: int = PLAYERS) -> None:
     """Players, days, wins, rates, runs and conversions, a day of all players at a time."""
     from django.db import transaction
 
     from rewards.services import create_game
 
     game = create_game(slug="bench", name="Bench")
-    count = min(PLAYERS, max(1, postings // POSTINGS_FOR_A_DAY))
-    players = sorted(uuid4() for _ in range(count))
+    count = min(players, max(1, postings // POSTINGS_FOR_A_DAY))
+    ids = sorted(uuid4() for _ in range(count))
     query(
         "INSERT INTO rewards_player (id, timezone, status) SELECT id, 'UTC', 'active' FROM unnest(%s::uuid[]) AS id",
-        [players],
+        [ids],
     )
     for number in range(postings // (count * POSTINGS_FOR_A_DAY)):
         day = FIRST_DAY + timedelta(days=number)
         starts = datetime(day.year, day.month, day.day, tzinfo=UTC)
         begin_runs(starts)
         for first in range(0, count, PLAYERS_FOR_A_CHUNK):
-            given = {"day": day, "starts": starts, "players": players[first : first + PLAYERS_FOR_A_CHUNK]}
+            given = {"day": day, "starts": starts, "players": ids[first : first + PLAYERS_FOR_A_CHUNK]}
             shape = {"first": HOURS.start, "hours": len(HOURS), "each": WINS_FOR_AN_HOUR, "game": game.id}
             with transaction.atomic():
                 for statement in (DAYS, *WINS, *CONVERSIONS):
