@@ -50,3 +50,9 @@ NO_PERSON = {
     "what the rate API answered": "conversion_rate.raw",
     "a database role": "conversion_runtransition.by_role",
 }
+
+# What an export tells of a player (dreamland.lib.portability). Nothing that is personal by itself.
+OF_PLAYER = dict.fromkeys(["conversion_conversion", "conversion_voidedconversion"], "player_id = %(player)s")
+OF_OTHERS = {
+    "staff": "conversion_feesettlement conversion_rate conversion_ratedecision conversion_rateproposal",
+}

@@ -64,3 +64,8 @@ NO_PERSON = {
     " django_celery_beat_solarschedule.event django_celery_beat_solarschedule.latitude"
     " django_celery_beat_solarschedule.longitude",
 }
+
+OF_OTHERS = {
+    "staff": "auth_user auth_user_groups auth_user_user_permissions django_admin_log django_session"
+    " otp_static_staticdevice otp_static_statictoken otp_totp_totpdevice",
+}

@@ -315,6 +315,14 @@ PLAYER_TOKEN_LEEWAY = timedelta(seconds=10)  # between the identity service's cl
 VAULT_KEY_PROVIDER = env.str("VAULT_KEY_PROVIDER", default="file")
 VAULT_KEY_DIR = env.str("VAULT_KEY_DIR", default="")
 VAULT_REWRAP_CHUNK = 200  # keys that a newer epoch takes over in one transaction
+# A file outside the database and its backups: whom to erase again after a restore. Empty: no list is kept.
+ERASURE_LIST = env.str("ERASURE_LIST", default="")
+# What is kept of an erased player who was ever paid or is owed anything, and until when: the last day of the year that
+# lies so many years after the last payment. What the law of the region asks for; 0: nothing is kept.
+RETENTION_FIELDS = ["name", "country"]
+RETENTION_YEARS = env.int("RETENTION_YEARS", default=10)
+RETENTION_BASIS = env.str("RETENTION_BASIS", default="tax law: to whom something was paid")
+FORGET_CHUNK = 1_000  # of what is past its date, destroyed in one transaction
 
 # --- Wins --------------------------------------------------------------------------------------------------------
 
@@ -404,6 +412,11 @@ CELERY_BEAT_SCHEDULE = {
     "forget what is past its time": {
         "task": "staff.forget",
         "schedule": crontab(minute="40", hour="*"),
+        "options": {"expires": 3_000},
+    },
+    "destroy what was kept of erased players": {
+        "task": "rewards.forget_retained",
+        "schedule": crontab(minute="50", hour="*"),
         "options": {"expires": 3_000},
     },
     "sweep for hours that still wait": {

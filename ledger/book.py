@@ -37,6 +37,7 @@ from ledger.selectors import (
     TrialBalance,
     TrialBalanceLine,
     balances,
+    last_posted_at,
     statement,
     trial_balance,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "VerificationRecord",
     "balances",
     "close_period",
+    "last_posted_at",
     "latest_verifications",
     "lock_balances",
     "post",

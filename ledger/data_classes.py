@@ -31,3 +31,15 @@ NO_PERSON = {
     "a path that our settings name, and what the system said of it": "ledger_anchorhealth.anchor"
     " ledger_anchorhealth.reason",
 }
+
+# What an export tells of a player, and what stays when he is erased (dreamland.lib.portability).
+OF_PLAYER = dict.fromkeys(["ledger_balance", "ledger_journalentry", "ledger_posting"], "holder = %(player)s")
+LEFT_OUT = {
+    "a member of staff": "ledger_journalentry.posted_by_id",
+    "PostgreSQL's own number": "ledger_journalentry.transaction",
+}
+KEPT = {"the journal is sealed: nothing of it can change": "ledger_journalentry.memo ledger_journalentry.metadata"}
+OF_OTHERS = {
+    "staff": "ledger_periodclose",
+    "findings about rows of the books; an export tells those rows": "ledger_verificationrun",
+}

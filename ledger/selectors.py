@@ -191,3 +191,16 @@ def statement(
         running += movement
         lines.append(StatementLine(posted_at, entry_id, kind, memo, counterpart, movement, running))
     return Statement(account, known.asset, holder, since, until, opening, tuple(lines))
+
+
+def last_posted_at(holder: UUID, *, asset: str) -> datetime | None:
+    """When something of that asset last moved in the holder's book; None where nothing ever did."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(entry.posted_at) FROM ledger_posting posting"
+            " JOIN ledger_journalentry entry ON entry.holder = posting.holder AND entry.id = posting.entry_id"
+            " WHERE posting.holder = %s AND posting.asset = %s",
+            [holder, asset],
+        )
+        found: datetime | None = cursor.fetchone()[0]
+    return found

@@ -14,7 +14,7 @@ from dreamland.lib.admin import ReadOnlyAdmin, amount, as_uuid, identifier, stat
 from dreamland.lib.columns import listing, page_address
 from dreamland.lib.deeds import reading
 from dreamland.lib.pages import Block, Door, Facts, Link
-from rewards import key_pages, pages
+from rewards import key_pages, pages, person_pages
 from rewards.models import Allowance, Game, GameKey, Player, Void, Win
 
 MENU, OPERATIONS = "Players and wins", "Operations"
@@ -134,8 +134,13 @@ class PlayerAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         statement = reading("rewards.view_player", "ledger.view_journalentry")(pages.player_statement_page)
+        guarded = self.admin_site.admin_view
         return [
-            path("<str:player_id>/statement/", self.admin_site.admin_view(statement), name="rewards_player_statement"),
+            path("<str:player_id>/statement/", guarded(statement), name="rewards_player_statement"),
+            path("find/", guarded(person_pages.find), name="rewards_player_find"),
+            path("<str:player_id>/person/", guarded(person_pages.person), name="rewards_player_person"),
+            path("<str:player_id>/export/", guarded(person_pages.export), name="rewards_player_export"),
+            path("<str:player_id>/erase/", guarded(person_pages.erase), name="rewards_player_erase"),
             *super().get_urls(),
         ]
 
@@ -146,7 +151,12 @@ class PlayerAdmin(ReadOnlyAdmin):
         return pages.player_blocks(row)
 
     def doors(self, request: HttpRequest, row: Player) -> list[Door]:
-        return pages.player_doors(row)
+        return [*pages.player_doors(row), *person_pages.person_doors(request, row)]
+
+    def list_doors(self, request: HttpRequest) -> list[Door]:
+        if not request.user.has_perm(person_pages.LOOK):
+            return []
+        return [Door("Find by e-mail", reverse("admin:rewards_player_find"), icon="alternate_email")]
 
 
 @admin.register(Allowance)

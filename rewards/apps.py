@@ -18,6 +18,7 @@ class RewardsConfig(AppConfig):
         # Whoever replaces or takes back a profile, or changes who wraps its key.
         "rewards_keyepoch": ["SELECT", "INSERT (name)", "UPDATE (destroyed_at)"],
         "rewards_playerkey": ["SELECT", "INSERT", "UPDATE (epoch_id, wrapped)", "DELETE"],
+        "rewards_erasure": ["SELECT", "INSERT (player_id, erased_by_id, basis, retain_until)"],
         "rewards_profile": ["SELECT", "INSERT", "UPDATE (format, sealed, email_index, changed_at)", "DELETE"],
     }
 

@@ -130,9 +130,29 @@ WALLETS_ARE_PENDING_WINS = Check(
     """,
     recent={"players": f"WHERE id = {RECENT_HOLDERS}"},
 )
+ERASED_ARE_ERASED = Check(
+    "erased-are-erased",
+    "nothing is known about who is erased but the minimum with a date, and nobody is erased without a record",
+    """
+    SELECT erasure.player_id::text AS subject,
+           CASE WHEN player.status <> 'erased' THEN format('is recorded as erased, and %s', player.status)
+                ELSE 'is erased, and something is known that need not be kept' END AS problem
+    FROM rewards_erasure erasure
+    JOIN rewards_player player ON player.id = erasure.player_id
+    LEFT JOIN rewards_playerkey key ON key.player_id = erasure.player_id
+    LEFT JOIN rewards_profile profile ON profile.player_id = erasure.player_id
+    WHERE player.status <> 'erased' OR profile.email_index IS NOT NULL
+       OR (key.player_id IS NOT NULL AND erasure.retain_until IS NULL)
+    UNION ALL
+    SELECT player.id::text, 'is erased without a record of it'
+    FROM rewards_player player LEFT JOIN rewards_erasure erasure ON erasure.player_id = player.id
+    WHERE player.status = 'erased' AND player.status <> 'active' AND erasure.player_id IS NULL
+    """,
+)
 
 register_checks(
     [
+        ERASED_ARE_ERASED,
         ALLOWANCES_ARE_WINS,
         WINS_ARE_ENTRIES,
         WINS_LIE_IN_THEIR_DAYS,

@@ -122,6 +122,8 @@ def status_refusal(status: str, region: str) -> DomainError | None:
             return PlayerSuspended("the player is suspended and wins nothing for now")
         case Player.Status.CLOSED:
             return PlayerClosed("the player's account is closed")
+        case Player.Status.ERASED:
+            return PlayerClosed("the player is erased")
         case Player.Status.MOVING:
             return PlayerMoving("the player is moving to another region", region=region)
         case Player.Status.MOVED:

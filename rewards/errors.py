@@ -18,7 +18,7 @@ class PlayerSuspended(DomainError):
 
 
 class PlayerClosed(DomainError):
-    """A closed account stays closed."""
+    """A closed account stays closed, and an erased player erased."""
 
     code: ClassVar[str] = "player-closed"
 
@@ -117,6 +117,6 @@ class AlreadyVoided(DomainError):
 # Another transaction was faster: trying again sees what it wrote.
 LOST_RACES = {
     *("win_reference_once", "allowance_days_in_order", "allowance_cap", "win_forfeits_only_over_cap"),
-    "win_player_lives_here",
+    *("win_player_lives_here", "win_player_is_not_erased"),
 }
-LOST_PROFILE_RACES = {"key_epoch_is_usable"}
+LOST_PROFILE_RACES = {"key_epoch_is_usable", "player_stays_erased", "erased_keeps_the_minimum"}

@@ -21,12 +21,13 @@ from dreamland.lib.fields import (
     amount_constraints,
 )
 from ledger import book
-from rewards.personal_models import KeyEpoch, PlayerKey, Profile
+from rewards.personal_models import Erasure, KeyEpoch, PlayerKey, Profile
 
 __all__ = [
     "REASON_MAX_LENGTH",
     "REFERENCE_MAX_LENGTH",
     "Allowance",
+    "Erasure",
     "Game",
     "GameKey",
     "KeyEpoch",
@@ -113,6 +114,7 @@ class Player(models.Model):
         CLOSED = "closed"
         MOVING = "moving"
         MOVED = "moved"
+        ERASED = "erased"
 
     id = models.UUIDField(primary_key=True)
     timezone = models.CharField(max_length=64, help_text="IANA name; it decides when the player's day begins.")
@@ -124,14 +126,22 @@ class Player(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        permissions = [
+            ("export_player", "Can export everything about a player"),
+            ("erase_player", "Can erase a player"),
+        ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(status__in=["active", "suspended", "closed", "moving", "moved"]), name="player_status_known"
+                condition=Q(status__in=["active", "suspended", "closed", "moving", "moved", "erased"]),
+                name="player_status_known",
             ),
             models.CheckConstraint(
                 condition=Q(Q(status__in=["moving", "moved"]), Q(region__regex=r"^[a-z]{2,8}$"))
                 | Q(~Q(status__in=["moving", "moved"]), Q(region="")),
                 name="player_region_where_moved",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="erased") | Q(timezone="UTC"), name="player_erased_lives_nowhere"
             ),
             # The house's own book can be nobody's.
             models.CheckConstraint(condition=~Q(id=book.HOUSE), name="player_is_not_house"),

@@ -18,7 +18,7 @@ from rewards.models import Allowance, Game, Player, Void, Win
 from rewards.selectors import get_win, stats
 
 WIN_COLOURS = {"pending": WAITS, "converted": GOOD, "voided": BAD}
-STATUS_COLOURS = {"active": GOOD, "suspended": WAITS, "closed": BAD}
+STATUS_COLOURS = {"active": GOOD, "suspended": WAITS, "closed": BAD, "moving": WAITS, "moved": NEWS, "erased": BAD}
 KEY_COLOURS = {"live": GOOD, "expired": WAITS, "revoked": BAD}
 HELD = ("player:usd", "player:dream", "player:usd-owed")
 DAYS_SHOWN = 14

@@ -15,7 +15,9 @@ from dreamland.lib.races import LostRace
 from dreamland.lib.vault import sealing
 from dreamland.lib.vault.providers import EpochDestroyed, provider
 from dreamland.lib.vault.sealing import DataKey, WrappedKey
+from rewards.models import Player
 from rewards.profile_values import ProfileFacts, email_key, email_value
+from rewards.selectors import PlayerFacts
 
 FORMAT = 1  # of the sealed bytes; a later one is another number, and those of before are still read
 
@@ -75,6 +77,11 @@ def read_profile(player_id: UUID) -> ProfileFacts | None:
     Raises KeysUnavailable, and Unreadable where somebody tampered with it.
     """
     return opened(player_id, stored_of(player_id))
+
+
+def own_profile(player: PlayerFacts) -> ProfileFacts | None:
+    """What the player himself is shown. What the law keeps of somebody erased is for nobody to read back."""
+    return None if player.status == Player.Status.ERASED else read_profile(player.id)
 
 
 def opened(player_id: UUID, stored: Stored) -> ProfileFacts | None:
@@ -143,6 +150,11 @@ def write_profile(player_id: UUID, draft: Draft) -> None:
     Raises LostRace where the key is not what the draft was sealed upon.
     """
     lock_unchanged(player_id, draft.before)
+    put_profile(player_id, draft)
+
+
+def put_profile(player_id: UUID, draft: Draft) -> None:
+    """Writes what was sealed, whatever stands there; the caller's transaction, which holds the player."""
     with connection.cursor() as cursor:
         if draft.new_key is not None:
             cursor.execute(KNOW_EPOCH, [draft.new_key.epoch])

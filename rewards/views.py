@@ -23,7 +23,7 @@ from dreamland.lib.logs import note
 from rewards import selectors, services
 from rewards.auth import calling_game, calling_key, is_the_player, visible_game
 from rewards.models import Scope
-from rewards.profiles import read_profile
+from rewards.profiles import own_profile
 from rewards.selectors import WinFacts
 from rewards.serializers import BatchIn, BatchOut, PlayerIn, PlayerOut, StatsOut, VoidIn, WinIn, WinOut, WinsQuery
 from rewards.services import Claim, Recorded, Refused
@@ -96,7 +96,7 @@ class PlayerViewSet(WinsApiViewSet):
     def retrieve(self, request: Request, player_id: UUID) -> Response:
         """GET /v1/players/{player_id}: the player; to the player himself with his profile."""
         player = selectors.get_player(player_id)
-        own = {"profile": read_profile(player_id)} if is_the_player(request, player_id) else {}
+        own = {"profile": own_profile(player)} if is_the_player(request, player_id) else {}
         return own_data(Response(PlayerOut(player, context=own).data))
 
     @Described("getStats", answers={200: StatsOut}, problems=READING_PROBLEMS)

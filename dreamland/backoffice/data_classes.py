@@ -19,3 +19,8 @@ NO_PERSON = {
     " backoffice_taskfailure.place",
     "the type of an error, without its message": "backoffice_export.problem backoffice_taskfailure.problem",
 }
+
+OF_OTHERS = {
+    "staff": "backoffice_export",
+    "a copy of lists without personal data, for a day": "backoffice_exportpart",
+}

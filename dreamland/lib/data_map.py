@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from django.apps import apps
 from django.db import connection
 
+from dreamland.lib.portability import kept, left_out, of_others, tables_of_players
+
 
 class DataClass(StrEnum):
     """What a column is."""
@@ -155,4 +157,9 @@ def problems() -> tuple[tuple[str, str], ...]:
     there = {one.column.path for one in found}
     classes, reasons = declared()
     wrong += [(path, "is classed, and does not exist") for path in sorted({*classes, *reasons} - there)]
+    spoken_of = {*tables_of_players(), *of_others()}
+    about = {one.column.table for one in found if one.data_class in ABOUT_A_PERSON}
+    wrong += [(table, "is neither in OF_PLAYER nor in OF_OTHERS") for table in sorted(about - spoken_of)]
+    named = {*left_out(), *kept()}
+    wrong += [(path, "is left out or kept, and does not exist") for path in sorted(named - there)]
     return tuple(wrong)

@@ -51,9 +51,9 @@ def attach(root: Path | None = None, durable: bool = True) -> Servers:
 
     A variable counts as set when it has a value in the environment, or in `.env` of the checkout (beside `root` where
     that is elsewhere). The URL of an embedded server is put into the environment, and with an embedded PostgreSQL also
-    what Dreamland needs to run locally (SECRET_KEY, VAULT_KEY_DIR and LOCAL_DEFAULTS) where unset. The servers
-    are shared by all processes of the checkout and stay until the last of them has ended. A second call in one process
-    gives the same answer.
+    what Dreamland needs to run locally (SECRET_KEY, VAULT_KEY_DIR, ERASURE_LIST and LOCAL_DEFAULTS) where unset. The
+    servers are shared by all processes of the checkout and stay until the last of them has ended. A second call in one
+    process gives the same answer.
 
     `root` is the directory that holds data, logs and secrets: `.local` of the checkout by default, and `.local/test`
     with `durable=False`, which makes PostgreSQL faster and its data worthless after a crash of the machine.
@@ -87,6 +87,7 @@ def local_defaults(root: Path) -> dict[str, str]:
         **LOCAL_DEFAULTS,
         "SECRET_KEY": files.secret(root / "secret-key", 48),
         "VAULT_KEY_DIR": str(keys),
+        "ERASURE_LIST": str(root / "erasures.jsonl"),
     }
     known = _set_by_user(root)
     return {name: value for name, value in defaults.items() if name not in known}

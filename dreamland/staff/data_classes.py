@@ -11,3 +11,5 @@ TABLES: dict[str, Table] = {
     "staff_signinattempts": {PERSON: "key", OPERATIONAL: "window_starts_at attempts"},
 }
 NO_PERSON = {"the name of a request": "staff_signin.request_id"}
+
+OF_OTHERS = {"staff": "staff_factorreset staff_signin staff_signinattempts"}

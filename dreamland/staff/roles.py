@@ -36,7 +36,18 @@ GAMES = frozenset({"rewards.view_game"})
 KEYS = frozenset({"rewards.view_gamekey"})
 OPERATIONS = frozenset({"django_celery_beat.view_periodictask", "backoffice.view_taskfailure"})
 # What no group has: given to single people, for a reason.
-SINGLE = frozenset({"staff.reset_second_factor", "trail.view_look", "staff.view_signin", "staff.view_factorreset"})
+SINGLE = frozenset(
+    {
+        "staff.reset_second_factor",
+        "trail.view_look",
+        "staff.view_signin",
+        "staff.view_factorreset",
+        # The person behind a player: read, given out, erased.
+        "rewards.view_profile",
+        "rewards.export_player",
+        "rewards.erase_player",
+    }
+)
 FINANCE = BOOKS | FEES | RATES | RUNS | PLAYERS | GAMES
 
 

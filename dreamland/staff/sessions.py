@@ -39,6 +39,10 @@ NEEDS_FRESH_FACTOR = {
     "admin:rewards_game_newkey",
     "admin:rewards_game_policy",
     "admin:rewards_gamekey_rotate",
+    "admin:rewards_player_person",
+    "admin:rewards_player_find",
+    "admin:rewards_player_export",
+    "admin:rewards_player_erase",
 }
 
 

@@ -18,3 +18,15 @@ NO_PERSON = {
     "a digest": "world_hourclose.chain",
     "a region, or a word that our code writes": "world_move.region world_move.state world_transfer.other_region",
 }
+
+# What an export tells of a player, and what stays when he is erased (dreamland.lib.portability).
+NAMED = "reference = (SELECT reference FROM world_playerreference WHERE player_id = %(player)s)"
+OF_PLAYER = {
+    "world_playerreference": "player_id = %(player)s",
+    "world_activity": NAMED,
+    "world_move": "player_id = %(player)s",
+    "world_transfer": "transfer IN (SELECT id FROM world_move WHERE player_id = %(player)s)"
+    " OR entry_id IN (SELECT id FROM ledger_journalentry WHERE holder = %(player)s)",
+}
+LEFT_OUT = {"a member of staff": "world_move.begun_by_id"}
+KEPT = {"nothing: it is there only while somebody is on the way, and nobody is erased then": "world_move.luggage"}

@@ -1,12 +1,26 @@
 """Every column says what it is; and what is personal is in no log, export, task or message, through whatever door."""
 
+import inspect
+import logging
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import redis
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 
+from conversion.services import convert_due_hours
+from dreamland.celery import app
 from dreamland.lib.data_map import Classed, Column, DataClass, classed, problems
+from dreamland.lib.logs import json_formatter
+from rewards.erasing import erase_player
+from rewards.services import record_wins
+from tests.factories import NOON, a_claim, a_game, hours
+from tests.http import Api, a_client
+from tests.people import a_person, signed_in
 from tests.sql import run
 
 pytestmark = pytest.mark.django_db
@@ -73,3 +87,104 @@ def test_the_map_is_printed_for_people_and_machines(capsys: Any) -> None:
     out = StringIO()
     call_command("personal_data_map", as_json=True, stdout=out)
     assert '"class": "person"' in out.getvalue()
+
+
+# --- What is known about a person is nowhere else ----------------------------------------------------------------
+
+MARKED = {"name": "Marked Nobody", "email": "marked.nobody@example.org", "country": "CH"}
+NEEDLES = ("Marked Nobody", "marked.nobody")
+
+
+@pytest.fixture
+def lines() -> Iterator[StringIO]:
+    """Everything that is logged, as it is written in production, down to the last debug line."""
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(json_formatter())
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+def text_of(answer: Any) -> str:
+    parts: list[bytes] = list(answer.streaming_content) if answer.streaming else [answer.content]
+    return b"".join(parts).decode()
+
+
+def marked_in(text: str) -> list[str]:
+    return [needle for needle in NEEDLES if needle.lower() in text.lower()]
+
+
+def test_nothing_of_a_profile_is_in_a_log_an_error_a_task_an_export_or_the_broker(
+    lines: StringIO, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """A profile goes every way that it can go, also those that fail, by every door."""
+    player, game = uuid4(), a_game()
+    client, address = a_client(game), f"/v1/players/{player}"
+    answers = [client.put(address, {"timezone": "UTC", "profile": MARKED}, format="json")]
+    assert answers[-1].status_code == 201
+    for broken in (
+        {"name": "Marked Nobody\n"},
+        {"email": "marked.nobody@"},
+        "Marked Nobody",
+        {"country": "Marked Nobody"},
+    ):
+        answers.append(client.put(address, {"timezone": "UTC", "profile": broken}, format="json"))
+        assert answers[-1].status_code in {400, 422}
+    answers.append(client.put(address, {"timezone": "Nowhere", "profile": MARKED}, format="json"))
+
+    def crash(*_: Any) -> None:
+        raise RuntimeError(f"no room for {MARKED}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rewards.services.write_profile", crash)
+        changed = {"timezone": "UTC", "profile": MARKED | {"country": "DE"}}
+        answers.append(client.put(address, changed, format="json"))
+        assert answers[-1].status_code == 500
+    run("ALTER TABLE rewards_profile ADD CONSTRAINT too_long CHECK (length(sealed) < 1) NOT VALID")
+    answers.append(client.put(address, changed, format="json"))
+    run("ALTER TABLE rewards_profile DROP CONSTRAINT too_long")
+    assert answers[-1].status_code == 500
+    settings.VAULT_KEY_DIR, keys = "/nowhere", settings.VAULT_KEY_DIR
+    answers.append(client.put(address, changed, format="json"))
+    settings.VAULT_KEY_DIR = keys
+    assert answers[-1].status_code == 503
+    record_wins(game_id=game.id, claims=[a_claim(player)], now=NOON)
+    convert_due_hours(now=NOON + hours(2))
+
+    told = "".join(answer.content.decode() for answer in answers)
+    assert marked_in(told) == []
+    assert marked_in(lines.getvalue()) == []
+    assert str(player) in lines.getvalue()  # control: these are the lines of those calls
+
+    boss = a_person("boss", is_superuser=True)
+    staff = signed_in(boss)
+    seen = staff.post(reverse("admin:rewards_player_person", args=[player]), {"reason": "ticket 12"}).content.decode()
+    assert marked_in(seen) == list(NEEDLES)  # control: it is there, and so is the way to it
+    erase_player(player_id=player, now=NOON, leave_open=True)
+    files = "".join(
+        text_of(staff.get(reverse("admin:backoffice_export_new", args=[what, "csv"])))
+        for what in ("rewards.player", "rewards.win", "ledger.journalentry", "conversion.conversion")
+    )
+    assert str(player) in files
+    assert marked_in(files + Api().get("/metrics").content.decode()) == []
+    assert marked_in(lines.getvalue()) == []
+    tables = [name for (name,) in run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    rows = "".join(str(run(f'SELECT t::text FROM "{table}" t')) for table in tables)
+    assert marked_in(rows) == []
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL) as broker:
+        kept = b"".join(key + (broker.dump(key) or b"") for key in broker.keys("*"))
+    assert marked_in(kept.decode("latin-1")) == []
+
+
+def test_a_task_takes_ids_and_instants_and_nothing_else() -> None:
+    """What a task is sent lies in the broker, in clear: so nothing personal is ever an argument."""
+    app.loader.import_default_modules()
+    ours = {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
+    assert len(ours) >= 6
+    taken = {parameter for task in ours.values() for parameter in inspect.signature(task.run).parameters}
+    assert taken <= {"run_id", "first", "last"}

@@ -15,6 +15,7 @@ PRODUCTION = {
     "REDIS_URL": "redis://:secret@127.0.0.1:1/0",
     "LEDGER_ANCHOR_FILE": "/var/lib/dreamland/anchor.jsonl",
     "VAULT_KEY_DIR": "/var/lib/dreamland/keys",
+    "ERASURE_LIST": "/var/lib/dreamland/erasures.jsonl",
 }
 
 
@@ -52,6 +53,7 @@ def test_the_deployment_check_is_silent_under_production_settings() -> None:
         ({"LEDGER_ANCHOR_READER": "somewhere.read"}, "dreamland.E012"),
         ({"STAFF_SECOND_FACTOR": "false"}, "dreamland.E011"),
         ({"VAULT_KEY_DIR": ""}, "dreamland.E014"),
+        ({"ERASURE_LIST": ""}, "dreamland.E015"),
         ({"VAULT_KEY_PROVIDER": "nowhere.Keys"}, "dreamland.E013"),
         ({"ENVIRONMENT": "Live!"}, "dreamland.E005"),
         ({"RATE_PROVIDERS": "coin"}, "dreamland.E001"),

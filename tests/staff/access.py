@@ -62,6 +62,10 @@ PAGES = {
     "ledger_account_statement": FINANCE,
     "ledger_account_trialbalance": FINANCE,
     "rewards_player_statement": FINANCE,
+    "rewards_player_person": BOSS,
+    "rewards_player_export": BOSS,
+    "rewards_player_erase": BOSS,
+    "rewards_player_find": BOSS,
     "backoffice_export_new": FINANCE,  # of a list that the person may open; here: the accounts
     "backoffice_export_file": EVERYBODY,  # one's own
     "conversion_rate_ask": "OB",

@@ -33,7 +33,7 @@ NOT_CONFIGURATION = {
     "ledger_daytotal", "ledger_journalentry", "ledger_posting", "ledger_seal", "ledger_verificationrun",
     "rewards_void", "rewards_win", "staff_factorreset", "staff_signin", "trail_change", "trail_look",
     # about players, sealed, and without their content in any trail; and which keys wrap, which says when by itself
-    "rewards_keyepoch", "rewards_playerkey", "rewards_profile",
+    "rewards_erasure", "rewards_keyepoch", "rewards_playerkey", "rewards_profile",
     # follows from facts, or is the state of work
     "conversion_conversionrun", "conversion_providerhealth", "ledger_anchorhealth", "ledger_balance", "rewards_allowance",
     "rewards_player", "staff_signinattempts", "django_session", "backoffice_export", "backoffice_exportpart", "backoffice_taskfailure",

@@ -5,6 +5,7 @@ that goes back to a pool carries nobody's name. The settings are the application
 under the same role can say anything, and his role and the time are recorded all the same.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from dreamland.lib.api.request_id import request_id
 
 TELL = "SELECT set_config('dreamland.user_id', %s, true), set_config('dreamland.request_id', %s, true)"
 READS = ("SELECT", "SHOW", "SAVEPOINT", "RELEASE", "ROLLBACK", "EXPLAIN")
+READ_ONLY = re.compile(r"SET TRANSACTION .*READ ONLY")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -34,6 +36,8 @@ class Actor:
         if database.connection.info.transaction_status != TransactionStatus.IDLE:
             return execute(sql, parameters, many, context)  # inside a transaction that was told already
         if database.in_atomic_block:
+            if isinstance(sql, str) and READ_ONLY.fullmatch(sql):
+                return execute(sql, parameters, many, context)  # it has to be the first, and nothing will be written
             self._tell(database)
             return execute(sql, parameters, many, context)
         if isinstance(sql, str) and sql.lstrip().upper().startswith(READS):

@@ -22,3 +22,12 @@ NO_PERSON = {
     "a database role": "trail_change.by_role",
     "the name of a request": "trail_change.request_id trail_look.request_id",
 }
+
+# What an export tells of a player, and what stays when he is erased (dreamland.lib.portability).
+OF_PLAYER = {"trail_look": "subject = %(player)s"}
+LEFT_OUT = {
+    "a member of staff": "trail_look.user_id trail_look.username",
+    "the name of a request": "trail_look.request_id",
+}
+KEPT = {"who was shown what, and why, is answered for as long as it is kept": "trail_look.username trail_look.reason"}
+OF_OTHERS = {"staff": "trail_change"}

@@ -1,4 +1,4 @@
-"""System checks of the keys that seal personal data."""
+"""System checks of the keys that seal personal data, and of the list that keeps erasures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -44,5 +44,19 @@ def keys_are_somewhere(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             "VAULT_KEY_DIR is not set.",
             hint="Name a directory outside the database's backups, or let VAULT_KEY_PROVIDER name a key service.",
             id="dreamland.E014",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def erasures_are_listed(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A deployment keeps a list of erasures: without it a restore brings erased people back for good."""
+    if settings.ERASURE_LIST:
+        return []
+    return [
+        Error(
+            "ERASURE_LIST is not set.",
+            hint="Name a file outside the database's backups (docs/privacy.md, 'After a restore').",
+            id="dreamland.E015",
         )
     ]

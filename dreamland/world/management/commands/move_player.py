@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from dreamland.lib.errors import DomainError
+from dreamland.lib.trail.people import active_person
 from dreamland.world import moves
 from dreamland.world.errors import WaitsForConversion
 
@@ -40,9 +40,9 @@ class Command(BaseCommand):
             if options["confirm"]:
                 moves.confirm(transfer_id=options["confirm"])
             elif options["arrive"]:
-                self._arrive(options["arrive"], _person(options["user"]))
+                self._arrive(options["arrive"], active_person(options["user"]))
             elif options["player"] and options["to"]:
-                self._leave(options["player"], options["to"], _person(options["user"]))
+                self._leave(options["player"], options["to"], active_person(options["user"]))
             else:
                 raise CommandError("say who moves and --to where, or --arrive, or --confirm", returncode=2)
         except WaitsForConversion as refusal:
@@ -65,10 +65,3 @@ class Command(BaseCommand):
             raise CommandError(f"{path} is no luggage: {error}", returncode=2) from error
         taken_in = moves.arrive(luggage=luggage, own_region=settings.REGION, user_id=user)
         self.stdout.write(f"{luggage.player} {'has arrived' if taken_in else 'was here already'}: {luggage.transfer}")
-
-
-def _person(name: str | None) -> int:
-    person = get_user_model().objects.filter(username=name or "", is_active=True).first()
-    if person is None:
-        raise CommandError("--as names the user who does it", returncode=2)
-    return int(person.pk)
