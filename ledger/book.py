@@ -10,9 +10,10 @@ and the facts beside it stand or fall together (docs/data-model.md, "The door").
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -145,7 +146,9 @@ WITH entries AS (
     ORDER BY place
 )
 """
-RECEIPTS = "SELECT id, posted_at FROM entries"
+# Instants as microseconds, which is how PostgreSQL keeps them: ten thousand are read in no time.
+RECEIPTS = "SELECT array_agg((extract(epoch FROM posted_at) * 1000000)::bigint ORDER BY id) FROM entries"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOCK_BALANCES = """
 SELECT holder FROM ledger_balance WHERE holder = ANY(%s::uuid[]) ORDER BY holder, account_id FOR NO KEY UPDATE
 """
@@ -176,7 +179,7 @@ def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Rece
                 texts([entry.memo for entry in ordered]),
                 texts([entry.posted_by for entry in ordered]),
                 texts([entry.reverses for entry in ordered]),
-                texts([json.dumps(dict(entry.metadata)) for entry in ordered]),
+                texts([json.dumps(dict(entry.metadata)) if entry.metadata else "{}" for entry in ordered]),
                 uuids(entry.id for entry, _ in postings),
                 uuids(entry.holder for entry, _ in postings),
                 texts([posting.debit for _, posting in postings]),
@@ -185,8 +188,11 @@ def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Rece
                 *(beside.parameters if beside else ()),
             ],
         )
-        posted_at = dict(cursor.fetchall())
-    return tuple(Receipt(entry.id, entry.holder, posted_at[entry.id]) for entry in given)
+        (instants,) = cursor.fetchone()
+    posted_at = dict(zip(sorted((entry.id for entry in given), key=attrgetter("int")), instants, strict=True))
+    return tuple(
+        Receipt(entry.id, entry.holder, EPOCH + timedelta(microseconds=posted_at[entry.id])) for entry in given
+    )
 
 
 def _assert_postable(entries: Sequence[Entry]) -> None:

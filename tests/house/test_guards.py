@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql import run
+from tests.sql import refusal, run
 
 TESTS = Path(__file__).parent.parent
 # Guards that no statement can reach, because another one stands before them: each with its reason.
@@ -39,3 +39,28 @@ def test_every_guard_of_the_books_and_of_the_rewards_is_attacked_by_its_name() -
     here = Path(__file__)
     attacks = "\n".join(path.read_text() for path in TESTS.rglob("*.py") if path != here)
     assert {guard for guard in guards if not re.search(rf"\b{guard}\b", attacks)} == OUT_OF_REACH.keys()
+
+
+NOT_ENFORCED = {
+    *("posting_entry_exists", "posting_debit_has_asset", "posting_credit_has_asset"),
+    *("win_entry_exists", "win_allowance_exists", "win_game_exists"),
+}
+# What those keys refer to can neither be deleted nor get another key, also by the owner: who sees to it.
+REFERRED_TO = {
+    "ledger_journalentry": ("id", "journal_entry_is_final", "journal_entry_is_final"),
+    "ledger_account": ("code", "account_is_fixed", "account_stays"),
+    "rewards_allowance": ("id", "allowance_is_fixed", "allowance_stays"),
+    "rewards_game": ("id", "game_stays", "game_stays"),
+}
+
+
+@pytest.mark.django_db
+def test_a_key_that_is_not_enforced_row_by_row_is_looked_after_by_a_guard() -> None:
+    """A key that another migration leaves unenforced fails here, until somebody says what stands in for it."""
+    found = run("SELECT conname, confrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND NOT conenforced")
+    assert {name for name, _ in found} == NOT_ENFORCED
+    assert {table for _, table in found} == REFERRED_TO.keys()
+    for table, (key, fixed, stays) in REFERRED_TO.items():
+        changed = f"{key} || 'x'" if key == "code" else "gen_random_uuid()"
+        assert refusal(f"UPDATE {table} SET {key} = {changed}") == fixed
+        assert refusal(f"DELETE FROM {table}") == stays

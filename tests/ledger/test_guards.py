@@ -128,6 +128,7 @@ def test_an_overdraft_of_a_wallet_that_has_something_is_refused(who: str) -> Non
         ("TRUNCATE ledger_balance", "balance_follows_postings"),
         ("UPDATE ledger_account SET normal_side = 'debit', kind = 'asset'", "account_is_fixed"),
         ("UPDATE ledger_account SET asset = 'USD' WHERE code = 'player:dream'", "account_is_fixed"),
+        ("DELETE FROM ledger_account WHERE code = 'usd:adjustments'", "account_stays"),
     ],
 )
 def test_the_journal_only_grows_and_balances_follow_it(entry: UUID, statement: str, guard: str) -> None:

@@ -221,7 +221,7 @@ def seal_slowly(lock: str) -> list[object]:
     """Eight sealers who all take their time between reading the last link and writing the next one."""
     ((definition,),) = run("SELECT pg_get_functiondef('seal_journal(int)'::regprocedure)")
     assert "LOCK TABLE ledger_seal IN EXCLUSIVE MODE;" in str(definition)
-    slow = str(definition).replace("horizon :=", "PERFORM pg_sleep(0.1); horizon :=")
+    slow = str(definition).replace("horizon :=", "PERFORM pg_sleep(0.5); horizon :=")
     run(slow.replace("LOCK TABLE ledger_seal IN EXCLUSIVE MODE;", lock))
     some_history(3)
     time.sleep(0.2)

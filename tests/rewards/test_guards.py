@@ -84,7 +84,10 @@ def test_a_cap_holds_for_the_first_win_of_a_day_too(who: str) -> None:
         ("UPDATE rewards_allowance SET cap = 6", "allowance_is_fixed", "privilege"),
         ("UPDATE rewards_allowance SET ends_at = ends_at + interval '1 day'", "allowance_is_fixed", "privilege"),
         ("UPDATE rewards_allowance SET day = day + 1", "allowance_is_fixed", "privilege"),
+        ("UPDATE rewards_allowance SET id = gen_random_uuid()", "allowance_is_fixed", "privilege"),
         ("DELETE FROM rewards_allowance", "allowance_stays", "privilege"),
+        ("DELETE FROM rewards_game", "game_stays", "privilege"),
+        ("UPDATE rewards_game SET id = gen_random_uuid()", "game_stays", "game_stays"),
         ("TRUNCATE rewards_allowance CASCADE", "allowance_stays", "privilege"),
         ("UPDATE rewards_player SET status = 'rich'", "player_status_known", "player_status_known"),
         (

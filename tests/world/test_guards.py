@@ -133,7 +133,6 @@ def test_the_contract_is_what_the_migrated_database_has(world: World) -> None:
     [
         "INSERT INTO rewards_game (slug, name) VALUES ('own', 'Own')",
         "UPDATE rewards_game SET name = 'Ours'",
-        "DELETE FROM rewards_game WHERE slug = 'untouched'",
         "INSERT INTO conversion_rate (hour, price, provider, quoted_at, state)"
         " VALUES ('2026-01-01T00:00Z', 9, 'us', now(), 'accepted')",
         "INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed)"
