@@ -12,13 +12,11 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tests.bench.hours import query, say
+from tests.bench.harness import attach, query, say
 
-ROOT = Path(__file__).parent.parent.parent
 ENTRIES = 1_000_000
 WINS_FOR_A_PLAYER = 5
 ROUNDS = 3
@@ -33,23 +31,13 @@ WHERE placed.id = entry.id
 
 def main() -> int:
     """Fills a database and prints a line for each page; 1 if one took longer than a second."""
-    from dreamland import local
-
-    for variable in ("DATABASE_URL", "REDIS_URL"):
-        os.environ.pop(variable, None)
-    local.attach(ROOT / ".local" / "bench")
     os.environ.update(
-        DJANGO_SETTINGS_MODULE="dreamland.settings",
-        LOG_LEVEL="ERROR",
-        STATEMENT_TIMEOUT_MS="0",
         INSECURE_HTTP="1",
         ALLOWED_HOSTS="testserver",
         SECRET_KEY="only-for-the-bench-" * 4,
         STAFF_SECOND_FACTOR="0",
     )
-    import django
-
-    django.setup()
+    attach()
     from tests import databases
 
     numbers = [int(each) for each in sys.argv[1:] if each.isdigit()]

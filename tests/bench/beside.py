@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from tests.bench import hours
+from tests.bench import harness, hours
+from tests.bench.harness import Figure, Report, percentile, query, say
 
 WINS = 100_000
 ROUNDS = 3
@@ -34,27 +35,48 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--minutes", type=float, default=0)
     options = parser.parse_args()
-    hours.attach()
-    hour = hours.fill(options.wins)
+    harness.attach()
     if options.minutes:
-        together(hour, options.minutes * 60)
-        return
+        together(hours.fill(options.wins), options.minutes * 60)
+    else:
+        Report().add(beside_a_run(options.wins, options.rounds))
+
+
+def measure(report: Report) -> None:
+    """How long a single win takes beside a run, and without one."""
+    report.add(beside_a_run(WINS, ROUNDS))
+
+
+def beside_a_run(wins: int, rounds: int) -> Figure:
+    hour = hours.fill(wins)
     alone: list[float] = []
     beside: list[float] = []
-    for _ in range(options.rounds):
+    ratios = []
+    for _ in range(rounds):
         hours.start_round()
-        alone += single_wins(lambda done: done < ALONE)
+        without = single_wins(lambda done: done < ALONE)
         worker = converting(hour)
-        beside += single_wins(lambda _, worker=worker: worker.poll() is None)  # type: ignore[misc]
+        with_run = single_wins(lambda _, worker=worker: worker.poll() is None)  # type: ignore[misc]
         assert worker.wait() == 0
-    for name, seconds in (("alone", alone), ("beside a run", beside)):
-        hours.say(
-            f"a single win {name}: median {statistics.median(seconds) * 1_000:.1f} ms, "
-            f"p99 {percentile(seconds, 99) * 1_000:.1f} ms, longest {max(seconds) * 1_000:.0f} ms ({len(seconds)} wins)"
-        )
-    hours.say(
-        f"ratio of the p99: {percentile(beside, 99) / percentile(alone, 99):.2f} "
-        f"({options.wins:,} pending wins; CONVERSION_CHUNK_MS {chunk_ms()})"
+        ratios.append(percentile(with_run, 99) / percentile(without, 99))
+        alone += without
+        beside += with_run
+    return Figure(
+        name="p99 of a win while an hour is converted, against alone",
+        size=wins,
+        size_unit="pending wins",
+        unit="ms",
+        ours=percentile(beside, 99) * 1_000,
+        floor=percentile(alone, 99) * 1_000,
+        ratio=statistics.median(ratios),
+        rounds=ratios,
+        at_least=False,
+        more={
+            "ours p50 ms": statistics.median(beside) * 1_000,
+            "floor p50 ms": statistics.median(alone) * 1_000,
+            "longest ms": max(beside) * 1_000,
+            "chunk ms aimed at": chunk_ms(),
+        },
     )
 
 
@@ -64,19 +86,15 @@ def chunk_ms() -> int:
     return int(settings.CONVERSION_CHUNK_MS)
 
 
-def percentile(values: list[float], wanted: int) -> float:
-    return statistics.quantiles(values, n=100)[wanted - 1]
-
-
 def converting(hour: datetime) -> subprocess.Popen[bytes]:
     """A run in a process of its own; returns when it has begun."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.converting", hour.isoformat()],
-        cwd=hours.ROOT,
-        env=hours.environment(),
+        cwd=harness.ROOT,
+        env=harness.environment(),
         stdout=subprocess.DEVNULL,
     )
-    while worker.poll() is None and not hours.query("SELECT 1 FROM conversion_conversion LIMIT 1"):
+    while worker.poll() is None and not query("SELECT 1 FROM conversion_conversion LIMIT 1"):
         time.sleep(0.005)
     return worker
 
@@ -87,7 +105,7 @@ def single_wins(more: Callable[[int], bool]) -> list[float]:
     from rewards.services import Claim, create_game, record_wins
 
     game, now = create_game(slug="bench", name="Bench"), database_clock()
-    players: list[UUID] = [row[0] for row in hours.query("SELECT id FROM rewards_player ORDER BY random()")]
+    players: list[UUID] = [row[0] for row in query("SELECT id FROM rewards_player ORDER BY random()")]
     seconds: list[float] = []
     while more(len(seconds)):
         player = players[len(seconds) % len(players)]
@@ -139,11 +157,11 @@ def together(hour: datetime, seconds: float) -> None:
         thread.join()
     time.sleep(2)  # statistics of ended connections are flushed
     wrong = [finding.check.name for finding in book.verify().findings if finding.wrong_rows]
-    hours.say(
+    say(
         f"{seconds / 60:.1f} minutes of wins and runs together: {counts['calls']:,} calls that record wins "
         f"(and {counts['sent again']} to be sent again), "
         f"{counts['runs']:,} attempts at runs ({counts['troubles']} that left a player for the next), "
-        f"{hours.query('SELECT count(*) FROM conversion_conversion')[0][0]:,} conversions; "
+        f"{query('SELECT count(*) FROM conversion_conversion')[0][0]:,} conversions; "
         f"deadlocks {deadlocks() - before}; verify_books: {wrong or 'clean'}"
     )
 
@@ -154,7 +172,7 @@ def record(deadline: float, current: list[datetime], count: Callable[[str], None
     from rewards.services import Claim, create_game, record_wins
 
     game = create_game(slug="bench", name="Bench")
-    players: list[UUID] = [row[0] for row in hours.query("SELECT id FROM rewards_player ORDER BY random()")]
+    players: list[UUID] = [row[0] for row in query("SELECT id FROM rewards_player ORDER BY random()")]
     place = 0
     while time.monotonic() < deadline:
         size = BATCH if place % BATCH_SHARE == 0 else 1
@@ -171,14 +189,14 @@ def record(deadline: float, current: list[datetime], count: Callable[[str], None
 
 
 def deadlocks() -> int:
-    return int(hours.query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0][0])
+    return int(query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0][0])
 
 
 def on_own_connection(work: Callable[[], None]) -> None:
     from django.db import connection
 
     try:
-        hours.query("SET statement_timeout = '30s'")
+        query("SET statement_timeout = '30s'")
         work()
     finally:
         connection.close()

@@ -47,7 +47,8 @@ SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[],
 def measure(report: Report) -> None:
     """Posting first; then the trial balance, a statement and the verification."""
     measure_posting(report)
-    measure_reading(report)
+    if report.sizes([READ_POSTINGS]):
+        measure_reading(report)
 
 
 def measure_posting(report: Report) -> None:
@@ -56,6 +57,8 @@ def measure_posting(report: Report) -> None:
     query(GUARD_FREE_TABLES)
     players = funded_players()
     for entries, legs, make in ((10_000, 1, wins), (5_000, 3, conversions)):
+        if not report.sizes([entries]):
+            continue
         for name, road in (("COPY", by_copy), ("unnest", by_unnest)):
             report.add(
                 harness.in_turns(

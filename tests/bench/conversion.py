@@ -1,9 +1,9 @@
-"""`python -m tests.bench.conversion [WINS ...]`: the hourly run against one hand-written statement for the same rows.
+"""The hourly run against one hand-written statement for the same rows.
 
-Both convert copies of the same database, in turns, on a PostgreSQL of their own with fsync on. The floor is one SQL
-statement that writes the same rows under the same constraints and triggers: what PostgreSQL itself takes for them.
-Prints conversions a second of both and their ratio (median of the rounds), the time for each player in the first and
-in the last chunks, the memory of the process, where the time of the run went, and what the guards took of the floor's.
+Both convert copies of the same database, in turns. The floor is one SQL statement that writes the same rows under the
+same constraints and triggers, and checks nothing afterwards: what PostgreSQL itself takes for them. Each player has won
+five times. Beside the figures: the time for each player in the first and in the last chunks, the memory of the process,
+and, printed, where the time of the run went and what the guards took of the floor's.
 """
 
 import json
@@ -12,14 +12,18 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from tests.bench import hours
+from tests.bench import harness, hours
+from tests.bench.harness import Report, Side, query
 
-SIZES = (10_000, 100_000)
+SIZES = (10_000, 100_000, 1_000_000)
 LARGE = 500_000  # wins; from here on one round is enough
 ROUNDS = 3
+CREWS = (1, 2)
+PROMISE = 0.8
 SHOWN = 8
 
 FLOOR = """
@@ -59,59 +63,74 @@ WHERE win.entry_id = claimed.id
 """
 
 
-def main() -> None:
-    """Runs everything for each size on the command line."""
-    hours.attach()
-    for wins in [int(text) for text in sys.argv[1:]] or SIZES:
-        bench(wins)
+def measure(report: Report) -> None:
+    """For each number of pending wins: one process, then two, against the floor."""
+    for wins in report.sizes(SIZES):
+        for crew in CREWS:
+            bench(report, wins, crew)
 
 
-def bench(wins: int) -> None:
+def bench(report: Report, wins: int, crew: int) -> None:
     """One size: fills a database once, then converts copies of it, service and floor in turns."""
     hour = hours.fill(wins)
     conversions = wins // hours.WINS_FOR_A_PLAYER
-    hours.say(
-        f"== {wins:,} pending wins of {conversions:,} players; fsync {hours.setting('fsync')}, "
-        f"synchronous_commit {hours.setting('synchronous_commit')}, shared_buffers {hours.setting('shared_buffers')}"
-    )
     told: list[dict[str, Any]] = []
-    floor: list[float] = []
-    for _ in range(1 if wins >= LARGE else ROUNDS):
+
+    def service() -> Side:
         hours.start_round()
-        told.append(by_service(hour))
+        told.append(by_service(hour, crew))
         assert_same(conversions)
+        seconds, used = told[-1]["seconds"], told[-1]["cpu_seconds"]
+        return Side(conversions, seconds, used, of_a_run(told[-1]) if crew == 1 else {})
+
+    def floor() -> Side:
         hours.start_round()
-        floor.append(by_hand(hour))
+        with harness.cpu(postgres=harness.postgres_pid()) as used:
+            took = by_hand(hour)
         assert_same(conversions)
-    service = [each["seconds"] for each in told]
-    ratios = [by_hand / ours for ours, by_hand in zip(service, floor, strict=True)]
-    hours.say(
-        f"service {conversions / statistics.median(service):,.0f} conversions/s, "
-        f"floor {conversions / statistics.median(floor):,.0f}; ratio {statistics.median(ratios):.2f} "
-        f"(rounds: {', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+        return Side(conversions, took, used)
+
+    report.add(
+        harness.in_turns(
+            "an hour's conversion" if crew == 1 else f"an hour's conversion by {crew} processes",
+            service,
+            floor,
+            size=wins,
+            size_unit="pending wins",
+            unit="conversions/s",
+            rounds=1 if wins >= LARGE else ROUNDS,
+            promise=PROMISE if crew == 1 else None,
+        )
     )
-    of_a_run(told[-1])
-    hours.start_round()
-    of_the_floor(hour)
+    if crew == 1:
+        report.note("where the time of the run went:")
+        statements = sorted(told[-1]["statements"].items(), key=lambda item: -item[1])
+        for sql, seconds in statements[:SHOWN]:
+            report.note(f"  {seconds / told[-1]['seconds']:5.1%}  {sql}")
+        rest = 1 - sum(seconds for _, seconds in statements) / told[-1]["seconds"]
+        report.note(f"  {rest:5.1%}  Python, COMMIT and the rest")
+        hours.start_round()
+        for line in of_the_floor(hour):
+            report.note(line)
 
 
 def assert_same(conversions: int) -> None:
     """Both ways came to the same rows."""
-    counts = hours.query(
+    counts = query(
         "SELECT (SELECT count(*) FROM rewards_win WHERE converted_by_id IS NULL),"
         " (SELECT count(*) FROM conversion_conversion), (SELECT count(*) FROM ledger_posting WHERE asset = 'USD')"
     )
-    fees = hours.query("SELECT count(*) FROM conversion_conversion WHERE fee > 0")[0][0]
+    fees = query("SELECT count(*) FROM conversion_conversion WHERE fee > 0")[0][0]
     if counts != [(0, conversions, conversions + fees)]:
         raise AssertionError(counts)
 
 
-def by_service(hour: datetime) -> dict[str, Any]:
+def by_service(hour: datetime, crew: int) -> dict[str, Any]:
     """The hourly run as Celery runs it, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.converting", hour.isoformat()],
-        cwd=hours.ROOT,
-        env=hours.environment(),
+        [sys.executable, "-m", "tests.bench.converting", hour.isoformat(), str(crew)],
+        cwd=harness.ROOT,
+        env=harness.environment(),
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -136,41 +155,33 @@ def facts(hour: datetime) -> dict[str, Any]:
 def by_hand(hour: datetime) -> float:  # seconds
     """One statement for the same rows."""
     given = facts(hour)
-    hours.query("SET statement_timeout = 0")
     began = time.perf_counter()
-    hours.query(FLOOR, given)
+    query(FLOOR, given)
     return time.perf_counter() - began
 
 
-def of_a_run(told: dict[str, Any]) -> None:
-    """Chunks, memory, and the statements that took longest."""
+def of_a_run(told: dict[str, Any]) -> dict[str, float]:
+    """Chunks and memory: what must stay flat."""
     chunks = [(players, seconds) for players, seconds in told["chunks"] if players]
     tenth = max(1, len(chunks) // 10)
     first, last = (sum(t for _, t in part) / sum(n for n, _ in part) for part in (chunks[:tenth], chunks[-tenth:]))
     times = sorted(seconds for _, seconds in chunks)
-    hours.say(
-        f"{len(chunks)} chunks of {min(n for n, _ in chunks)} to {max(n for n, _ in chunks)} players; "
-        f"{statistics.median(times) * 1_000:.0f} ms (median), {times[-1] * 1_000:.0f} ms (longest); "
-        f"for a player {first * 1e6:.0f} us in the first tenth, {last * 1e6:.0f} us in the last"
-    )
     before, highest = told["memory"]
-    hours.say(f"memory of the process: {before:.0f} MiB before, {highest:.0f} MiB at its highest")
-    statements = sorted(told["statements"].items(), key=lambda item: -item[1])
-    for sql, seconds in statements[:SHOWN]:
-        hours.say(f"  {seconds / told['seconds']:5.1%}  {sql}")
-    hours.say(f"  {1 - sum(seconds for _, seconds in statements) / told['seconds']:5.1%}  Python, COMMIT and the rest")
+    return {
+        "chunks": len(chunks),
+        "chunk ms": statistics.median(times) * 1_000,
+        "longest chunk ms": times[-1] * 1_000,
+        "us a player, first tenth": first * 1e6,
+        "us a player, last tenth": last * 1e6,
+        "MiB before": before,
+        "MiB at most": highest,
+    }
 
 
-def of_the_floor(hour: datetime) -> None:
+def of_the_floor(hour: datetime) -> Iterator[str]:
     """What each guard took of the floor, as PostgreSQL itself counts it."""
-    given = facts(hour)
-    hours.query("SET statement_timeout = 0")
-    plan = [line for (line,) in hours.query(f"EXPLAIN (ANALYZE, COSTS OFF) {FLOOR}", given)]
+    plan = [line for (line,) in query(f"EXPLAIN (ANALYZE, COSTS OFF) {FLOOR}", facts(hour))]
     whole = float(next(line for line in plan if line.startswith("Execution Time")).split()[2])
     guards = [re.fullmatch(r"Trigger (?:for constraint )?(\S+).*: time=([\d.]+) calls=(\d+)", line) for line in plan]
     for guard in sorted((guard for guard in guards if guard), key=lambda guard: -float(guard[2]))[:SHOWN]:
-        hours.say(f"  {float(guard[2]) / whole:5.1%}  of the floor: {guard[1]} ({int(guard[3]):,} calls)")
-
-
-if __name__ == "__main__":
-    main()
+        yield f"  {float(guard[2]) / whole:5.1%}  of the floor: {guard[1]} ({int(guard[3]):,} calls)"

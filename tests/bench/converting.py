@@ -1,4 +1,4 @@
-"""`python -m tests.bench.converting HOUR`: converts an hour as Celery does, and tells how that went as JSON.
+"""`python -m tests.bench.converting HOUR [WORKERS]`: converts an hour as Celery does, and tells how that went as JSON.
 
 A process of its own, so that its memory is its own, and so that it runs beside whatever is measured.
 """
@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections import Counter
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,13 @@ def main() -> None:
     from django.db import connection
 
     from conversion import chunks as chunking
+    from conversion.passes import unheard
     from conversion.services import convert_hour
+    from conversion.workers import helping
+    from tests.bench import harness
+    from tests.bench.workers import warm_up
 
-    hour = datetime.fromisoformat(sys.argv[1])
+    hour, crew = datetime.fromisoformat(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     chunks: list[tuple[int, float]] = []
     statements = Counter[str]()
     original = chunking.convert_chunk
@@ -41,13 +46,19 @@ def main() -> None:
         finally:
             statements[" ".join(sql.split())[:70]] += time.perf_counter() - began  # type: ignore[assignment]
 
-    connection.ensure_connection()
+    postgres = harness.postgres_pid()
     chunking.convert_chunk = timed
-    before, began = memory("VmRSS"), time.perf_counter()
-    with connection.execute_wrapper(clocked):
-        run = convert_hour(hour=hour, now=hour + timedelta(hours=3))
+    before = memory("VmRSS")
+    with helping(crew, unheard) if crew > 1 else nullcontext() as helpers:
+        if helpers:
+            warm_up(helpers, crew)
+        cpu_before, began = time.process_time(), time.perf_counter()
+        with harness.cpu(postgres=postgres) as used, connection.execute_wrapper(clocked):
+            run = convert_hour(hour=hour, now=hour + timedelta(hours=3), helpers=helpers)
+        took = time.perf_counter() - began
     told = {
-        "seconds": time.perf_counter() - began,
+        "seconds": took,
+        "cpu_seconds": {**used, "python": time.process_time() - cpu_before},  # without helpers
         "state": run.state,
         "conversions": run.conversions,
         "chunks": chunks,

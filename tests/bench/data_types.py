@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from tests.bench.hours import attach, query, say
+from tests.bench.harness import attach, query, say
 
 ROWS = 500_000
 BATCH = 10_000

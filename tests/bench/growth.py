@@ -58,12 +58,12 @@ WHERE NOT EXISTS (SELECT FROM conversion_conversionrun run WHERE run.hour = want
 """
 
 
-def measure(report: Report, sizes: tuple[int, ...] = SIZES) -> None:
+def measure(report: Report) -> None:
     """Fills what is missing; then each write at each size against the smallest."""
-    for size in sizes:
+    smallest, *larger = SIZES
+    for size in (smallest, *report.sizes(larger)):
         made_ready(size)
-    smallest = sizes[0]
-    for size in sizes[1:]:
+    for size in report.sizes(larger):
         for name, unit, write in (
             ("a win", "wins/s", single_wins),
             ("a batch of wins", "wins/s", batches),
@@ -81,7 +81,8 @@ def measure(report: Report, sizes: tuple[int, ...] = SIZES) -> None:
                 promise=PROMISE,
             )
             report.add(figure)
-    report.add(on_disk())
+    if report.sizes([RECORDED]):
+        report.add(on_disk())
 
 
 # --- Books of so many postings ----------------------------------------------------------------------------------------
@@ -92,41 +93,13 @@ def name_of(size: int) -> str:
 
 
 def made_ready(size: int) -> None:
-    """Books of so many postings, made where they are missing, with today open for everybody."""
+    """Books of so many postings, with today open for everybody."""
     from rewards.services import create_game
-    from tests import databases
 
-    databases.use("postgres")
-    template = databases.template()
-    if query("SELECT FROM pg_database WHERE datname = %s", [name_of(size)]) and not outdated(size, template):
-        databases.use(name_of(size))
-    else:
-        making = f"{name_of(size)}_making"
-        databases.copy(template, making)
-        databases.use(making)
-        began = time.perf_counter()
-        fill(size)
-        query(f"COMMENT ON DATABASE {making} IS '{template}'")
-        databases.use("postgres")
-        with databases.maintenance() as server:
-            databases.drop(server, name_of(size))
-            server.execute(f"ALTER DATABASE {making} RENAME TO {name_of(size)}".encode())
-        databases.use(name_of(size))
-        [(rows, disk)] = query(
-            "SELECT count(*), pg_size_pretty(pg_database_size(current_database())) FROM ledger_posting"
-        )
-        harness.say(f"# books of {rows:,} postings filled in {time.perf_counter() - began:.0f} s; {disk}")
+    harness.kept(name_of(size), partial(fill, size))
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     query(OPEN_TODAY, {"day": today.date(), "starts": today})
     create_game(slug="bench", name="Bench")
-
-
-def outdated(size: int, template: str) -> bool:
-    """Whether the tables have changed since these books were made."""
-    [(made_from,)] = query(
-        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [name_of(size)]
-    )
-    return bool(made_from != template)
 
 
 def fill(size: int) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ class Figure:
     at_least: bool = True
     cpu_ms: dict[str, dict[str, float]] = field(default_factory=dict)
     more: dict[str, float] = field(default_factory=dict)
+    benchmark: str = ""
 
     @property
     def kept(self) -> bool | None:
@@ -90,11 +91,23 @@ class Report:
     """The figures of one run of the benchmarks, said as they come."""
 
     as_json: bool = False
+    benchmark: str = ""  # the one that runs
+    wanted: Sequence[int] = ()  # its sizes; none: all
     figures: list[Figure] = field(default_factory=list)
 
     def add(self, figure: Figure) -> None:
+        figure = replace(figure, benchmark=self.benchmark)
         self.figures.append(figure)
         say(json.dumps(asdict(figure)) if self.as_json else figure.line())
+
+    def sizes(self, known: Sequence[int]) -> list[int]:
+        """Those of the sizes that are wanted."""
+        return [size for size in known if not self.wanted or size in self.wanted]
+
+    def note(self, line: str) -> None:
+        """Says what is for people and is no figure."""
+        if not self.as_json:
+            say(line)
 
 
 def number(value: float) -> str:
@@ -116,8 +129,15 @@ def attach() -> None:
     local.attach(SERVER_ROOT)
     os.environ.update(DJANGO_SETTINGS_MODULE="dreamland.settings", LOG_LEVEL="ERROR", STATEMENT_TIMEOUT_MS="0")
     import django
+    import stamina
 
     django.setup()
+    stamina.instrumentation.set_on_retry_hooks([])  # what is tried again is counted, and not told line by line
+
+
+def setting(name: str) -> str:
+    """A setting of PostgreSQL."""
+    return str(query(f"SHOW {name}")[0][0])
 
 
 def query(sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
@@ -136,6 +156,28 @@ def fresh(name: str = "bench_figure") -> None:
     databases.use("postgres")
     databases.copy(databases.template(), name)
     databases.use(name)
+
+
+def kept(name: str, fill: Callable[[], None]) -> None:
+    """Points Django at a database that stays: filled where there is none, and migrated where it is older."""
+    from django.core.management import call_command
+
+    from tests import databases
+
+    databases.use("postgres")
+    if not query("SELECT 1 FROM pg_database WHERE datname = %s", [name]):
+        making = f"{name}_making"
+        databases.copy(databases.template(), making)
+        databases.use(making)
+        began = time.perf_counter()
+        fill()
+        took = time.perf_counter() - began
+        databases.use("postgres")
+        query(f"ALTER DATABASE {making} RENAME TO {name}")
+        [(size,)] = query("SELECT pg_size_pretty(pg_database_size(%s))", [name])
+        sys.stderr.write(f"{name}: filled in {took:.0f} s, {size}\n")
+    databases.use(name)
+    call_command("migrate", verbosity=0, interactive=False)
 
 
 def database_url() -> str:
@@ -264,11 +306,8 @@ def machine() -> dict[str, str]:
         "memory": f"{int(memory.split()[1]) / 2**20:.0f} GiB",
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),
-        "postgresql": query("SHOW server_version")[0][0].split()[0],
-        "fsync": query("SHOW fsync")[0][0],
-        "synchronous_commit": query("SHOW synchronous_commit")[0][0],
-        "full_page_writes": query("SHOW full_page_writes")[0][0],
-        "shared_buffers": query("SHOW shared_buffers")[0][0],
+        "postgresql": setting("server_version").split()[0],
+        **{name: setting(name) for name in ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers")},
     }
 
 

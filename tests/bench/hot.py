@@ -23,7 +23,7 @@ ROUNDS = 3
 def measure(report: Report) -> None:
     """One very hot player, then four, then sixteen."""
     wins.prepare()
-    for players in PLAYERS:
+    for players in report.sizes(PLAYERS):
         report.add(
             harness.in_turns(
                 f"{GAMES} games on the same few players, against players of their own",

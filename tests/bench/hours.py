@@ -1,51 +1,14 @@
 """A database with one hour full of pending wins, and copies of it, for the benchmarks of the conversion."""
 
-import os
-import sys
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.bench.harness import query
+
 FILLED, ROUND = "bench_filled", "bench_round"
 WINS_FOR_A_PLAYER = 5
 PLAYERS_PER_CALL = 200
-
-
-def attach() -> None:
-    """Durable servers of their own (fsync on), and Django on them."""
-    from dreamland import local
-
-    for variable in ("DATABASE_URL", "REDIS_URL"):
-        os.environ.pop(variable, None)
-    local.attach(ROOT / ".local" / "bench")
-    os.environ.update(DJANGO_SETTINGS_MODULE="dreamland.settings", LOG_LEVEL="ERROR")
-    import django
-    import stamina
-
-    django.setup()
-    stamina.instrumentation.set_on_retry_hooks([])  # what is tried again is counted here, and not told line by line
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def query(sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    """Runs one statement on Django's connection."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall()) if cursor.description else []
-
-
-def setting(name: str) -> str:
-    return str(query(f"SHOW {name}")[0][0])
 
 
 def fill(wins: int) -> datetime:
@@ -73,7 +36,6 @@ def fill(wins: int) -> datetime:
             for number, amount in enumerate(amounts)
         ]
         record_wins(game_id=game.id, claims=claims, now=now)
-    query("SET statement_timeout = 0")
     query("VACUUM ANALYZE")
     return hour
 
@@ -86,11 +48,3 @@ def start_round() -> None:
     databases.copy(FILLED, ROUND)
     query("CHECKPOINT")
     databases.use(ROUND)
-
-
-def environment() -> dict[str, str]:
-    """For another process that works in the database of this one."""
-    from django.db import connection
-
-    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
-    return {**os.environ, "DATABASE_URL": urlunsplit(url), "PYTHONPATH": str(ROOT)}

@@ -42,7 +42,7 @@ def measure(report: Report) -> None:
     with served(OURS) as ours, served(FLOOR) as floor:
         for web in (ours, floor):
             single(web, key, 2 * THREADS, WARM_SECONDS)
-        for connections in CONNECTIONS:
+        for connections in report.sizes(CONNECTIONS):
             report.add(
                 harness.in_turns(
                     "one win over HTTP, CPU of the web process",
@@ -57,7 +57,7 @@ def measure(report: Report) -> None:
                     of=web_milliseconds,
                 )
             )
-        for size in BATCHES:
+        for size in report.sizes(BATCHES):
             report.add(
                 harness.in_turns(
                     "wins in batches over HTTP",

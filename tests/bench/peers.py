@@ -15,16 +15,15 @@ Ours is a whole win, with its day, cap, idempotency and every guard; and `book.p
 
 import random
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from uuid import UUID
 
 from tests.bench import harness, wins
 from tests.bench.drivers import Work, drive
+from tests.bench.environments import python_with
 from tests.bench.harness import Report, Side, query
 
 PACKAGES = ("django-hordak==2.0.0", "django-ledger==0.8.5", "django>=5.2,<5.3", "psycopg[binary]>=3.3,<3.4")
@@ -55,12 +54,12 @@ PEERS = (
 
 def measure(report: Report) -> None:
     """Single entries on 1 and 8 connections, then many at once."""
-    python = str(environment())
+    python = python_with("peers", PACKAGES)
     for peer in PEERS:
         make(peer, python)
     wins.prepare()
     query(FUNCTIONS)
-    for connections in CONNECTIONS:
+    for connections in report.sizes(CONNECTIONS):
         for peer in PEERS:
             report.add(
                 harness.in_turns(
@@ -90,7 +89,8 @@ def measure(report: Report) -> None:
                     promise=1.0 if connections > 1 else None,
                 )
             )
-    measure_bulk(report, python)
+    if report.sizes([POSTED]):
+        measure_bulk(report, python)
 
 
 def measure_bulk(report: Report, python: str) -> None:
@@ -122,17 +122,6 @@ def measure_bulk(report: Report, python: str) -> None:
 
 
 # --- Peers from PyPI -------------------------------------------------------------------------------------------------
-
-
-def environment() -> Path:
-    """The interpreter that has the peers; made once."""
-    directory = harness.SERVER_ROOT / "peers"
-    python, made = directory / "bin" / "python", directory / "installed.txt"
-    if not made.exists() or made.read_text() != "\n".join(PACKAGES):
-        subprocess.run(["uv", "venv", "--clear", "--quiet", "--python", sys.executable, directory], check=True)
-        subprocess.run(["uv", "pip", "install", "--quiet", "--python", python, *PACKAGES], cwd=harness.ROOT, check=True)
-        made.write_text("\n".join(PACKAGES))
-    return python
 
 
 def variables(peer: Peer) -> dict[str, str]:

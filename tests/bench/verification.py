@@ -8,7 +8,6 @@ them if they are there.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.bench.exports import WEIGH
-from tests.bench.hours import ROOT, attach, environment, query, say, setting
+from tests.bench.harness import ROOT, attach, environment, query, say, setting
 
 SIZES = (1_000_000,)
 FIRST_DAY = date(2026, 1, 1)
@@ -76,7 +75,9 @@ CONVERSIONS = (
     ) AS lot
     JOIN conversion_rate rate ON rate.hour = lot.hour JOIN conversion_conversionrun run ON run.hour = lot.hour
     CROSS JOIN LATERAL (SELECT round_half_even(lot.tokens * rate.price, 8) AS usd) AS worth
-    CROSS JOIN (SELECT * FROM conversion_feerule ORDER BY effective_from DESC LIMIT 1) AS rule
+    CROSS JOIN LATERAL (
+        SELECT * FROM conversion_feerule WHERE effective_from <= lot.hour ORDER BY effective_from DESC LIMIT 1
+    ) AS rule
     """,
     "ANALYZE lines",
     """
@@ -116,7 +117,6 @@ WHERE lines.run_id = run.id AND run.state = 'running'
 
 def main() -> int:
     """Runs everything for each size on the command line."""
-    os.environ["STATEMENT_TIMEOUT_MS"] = "0"  # VACUUM of a long history takes its time
     attach()
     keep = "--keep" in sys.argv
     sizes = [int(text.replace("_", "")) for text in sys.argv[1:] if text != "--keep"] or SIZES

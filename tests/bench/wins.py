@@ -51,7 +51,7 @@ SELECT entry.id, entry.holder, '{game}', CAST(entry.id AS text), 0.0001, now(), 
 def measure(report: Report) -> None:
     """One win at a time on 1 to 16 connections, then batches."""
     prepare()
-    for connections in CONNECTIONS:
+    for connections in report.sizes(CONNECTIONS):
         report.add(
             harness.in_turns(
                 "one win, service",
@@ -69,8 +69,9 @@ def measure(report: Report) -> None:
 
 def measure_batches(report: Report) -> None:
     """Wins in batches: the service against the guard-free floor, and against single wins."""
-    single = drive("tests.bench.wins:one_win", processes=1, seconds=SECONDS).per_second
-    for size in BATCHES:
+    sizes = report.sizes(BATCHES)
+    single = drive("tests.bench.wins:one_win", processes=1, seconds=SECONDS).per_second if sizes else 0.0
+    for size in sizes:
         figure = harness.in_turns(
             "wins in batches, service",
             partial(drive, "tests.bench.wins:batch", processes=1, seconds=SECONDS, size=size),

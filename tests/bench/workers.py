@@ -88,7 +88,7 @@ def _convert(count: int, crew: int) -> float:  # seconds
             run = convert_hour(hour=HOUR, now=OVER)
         else:
             with helping(crew, unheard) as helpers:
-                _warm_up(helpers, crew)
+                warm_up(helpers, crew)
                 began = time.monotonic()
                 run = convert_hour(hour=HOUR, now=OVER, helpers=helpers)
         took = time.monotonic() - began
@@ -99,7 +99,7 @@ def _convert(count: int, crew: int) -> float:  # seconds
     return took
 
 
-def _warm_up(helpers: "Helpers", crew: int) -> None:
+def warm_up(helpers: "Helpers", crew: int) -> None:
     """Starts the processes: a run that does not exist converts nothing."""
     from conversion.runs import EVERYBODY, begin
 
