@@ -7,8 +7,9 @@ database over the same kind of connection (pooled, prepared), and a plain serial
 import os
 from typing import Any, ClassVar
 
-import environ  # type: ignore[import-untyped]
 from django.conf import settings
+
+from tests.bench.place import databases
 
 settings.configure(
     SECRET_KEY="bare" * 16,
@@ -22,16 +23,11 @@ settings.configure(
         "handlers": {"console": {"class": "logging.StreamHandler"}},
         "loggers": {"django": {"handlers": ["console"], "level": "ERROR"}},
     },
-    DATABASES={
-        "default": {
-            **environ.Env.db_url_config(os.environ["DATABASE_URL"]),
-            "OPTIONS": {
-                "server_side_binding": True,
-                "prepare_threshold": 5,
-                "pool": {"min_size": 1, "max_size": int(os.environ.get("DATABASE_POOL_MAX_SIZE", "1"))},
-            },
-        }
-    },
+    DATABASES=databases(
+        server_side_binding=True,
+        prepare_threshold=5,
+        pool={"min_size": 1, "max_size": int(os.environ.get("DATABASE_POOL_MAX_SIZE", "1"))},
+    ),
     REST_FRAMEWORK={
         "DEFAULT_AUTHENTICATION_CLASSES": [],
         "DEFAULT_PERMISSION_CLASSES": [],

@@ -49,6 +49,17 @@ def drive(
     return Side(sum(one["operations"] for one in done), took, used)
 
 
+def in_one_transaction(once: Work, size: int) -> Work:
+    """The same so many times, committed together."""
+    from django.db import transaction
+
+    def together() -> int:
+        with transaction.atomic():
+            return sum(once() for _ in range(size))
+
+    return together
+
+
 def main(arguments: Sequence[str]) -> None:
     """The process itself."""
     import django

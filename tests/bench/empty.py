@@ -2,7 +2,8 @@
 
 import os
 from typing import Any
-from urllib.parse import urlsplit
+
+from tests.bench.place import databases
 
 SECRET_KEY = "empty" * 16
 ALLOWED_HOSTS = ["127.0.0.1"]
@@ -35,15 +36,5 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
-_url = urlsplit(os.environ["DATABASE_URL"])
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": _url.path.lstrip("/"),
-        "USER": _url.username,
-        "PASSWORD": _url.password,
-        "HOST": _url.hostname,
-        "PORT": _url.port,
-    }
-}
+DATABASES = databases()
 CELERY_BROKER_URL = os.environ["REDIS_URL"]

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from tests.bench.drivers import in_one_transaction
+
 AMOUNT = Decimal("0.01")
 
 
@@ -32,15 +34,7 @@ def one(_size: int, chance: random.Random) -> Callable[[], int]:
 
 def many(size: int, chance: random.Random) -> Callable[[], int]:
     """The same for many in one transaction: it documents no other way."""
-    from django.db import transaction
-
-    single = one(1, chance)
-
-    def once() -> int:
-        with transaction.atomic():
-            return sum(single() for _ in range(size))
-
-    return once
+    return in_one_transaction(one(1, chance), size)
 
 
 def in_bulk(size: int, chance: random.Random) -> Callable[[], int]:

@@ -5,7 +5,8 @@ Hordak keeps 13 digits by default, two of them behind the point: it is told to k
 
 import os
 from typing import Any
-from urllib.parse import urlsplit
+
+from tests.bench.place import databases
 
 PEER = os.environ["PEER"]
 SECRET_KEY = "peer" * 16
@@ -23,18 +24,7 @@ APPS = {
 }
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", *APPS[PEER]]
 TEMPLATES: list[dict[str, Any]] = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-_url = urlsplit(os.environ["DATABASE_URL"])
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": _url.path.lstrip("/"),
-        "USER": _url.username,
-        "PASSWORD": _url.password,
-        "HOST": _url.hostname,
-        "PORT": _url.port,
-        "OPTIONS": {"server_side_binding": True, "prepare_threshold": 5},
-    }
-}
+DATABASES = databases(server_side_binding=True, prepare_threshold=5)
 DEFAULT_CURRENCY = HORDAK_INTERNAL_CURRENCY = "EUR"  # one that its currency library knows
 CURRENCIES = HORDAK_CURRENCIES = ["EUR"]
 HORDAK_DECIMAL_PLACES, HORDAK_MAX_DIGITS = 18, 38

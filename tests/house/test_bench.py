@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,10 @@ from tests.bench.harness import Figure, Report, Side
 FAST, SLOW = Side(100, 1.0, {"web": 0.2}), Side(100, 2.0, {"web": 0.8})
 
 
-def figure(ours: Side, floor: Side, promise: float | None = None, **more: object) -> Figure:
+def figure(ours: Side, floor: Side, promise: float | None = None, **more: Any) -> Figure:
     return harness.in_turns(
         "a figure", lambda: ours, lambda: floor, size=1, size_unit="thing", unit="things/s", promise=promise, **more
-    )  # type: ignore[arg-type]
+    )
 
 
 def test_a_ratio_is_ours_by_the_floor() -> None:
