@@ -19,6 +19,7 @@ from conversion.models import (
     RunTransition,
     VoidedConversion,
 )
+from conversion.reconciliation import admin as reconciliation_admin  # noqa: F401  (registers its pages)
 from dreamland.lib.admin import ReadOnlyAdmin, amount, identifier, state
 from dreamland.lib.columns import listing
 from dreamland.lib.pages import Block, Door

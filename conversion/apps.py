@@ -25,10 +25,17 @@ class ConversionConfig(AppConfig):
         "conversion_rateproposal": ["SELECT", "INSERT (rate_id, attempt, reason, proposed_by_id)"],
         "conversion_ratedecision": ["SELECT", "INSERT (proposal_id, proposed_by_id, decided_by_id, approved, reason)"],
         "conversion_feesettlement": ["SELECT", "INSERT"],
+        "conversion_providerstatement": [
+            "SELECT",
+            "INSERT (id, provider, reference, starts, ends, lines, tokens, usd, fees, digest, imported_by_id)",
+        ],
+        "conversion_statementline": ["SELECT", "INSERT (statement_id, number, reference, hour, tokens, usd, fee)"],
+        "conversion_difference": ["SELECT"],  # the trigger on the statement writes it
     }
 
     def ready(self) -> None:
         from conversion import checks, control_checks, pages  # noqa: F401  (register the checks of `verify_books`)
+        from conversion.reconciliation import checks as reconciliation_checks  # noqa: F401
         from dreamland.lib.pages import register_behind
 
         register_behind(pages.behind_entry)

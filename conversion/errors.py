@@ -93,6 +93,30 @@ class SettlementConflict(DomainError):
     code: ClassVar[str] = "settlement-conflict"
 
 
+class InvalidStatement(DomainError):
+    """The file is no statement in the format of docs/reconciliation.md; `problems` names every line that is wrong."""
+
+    code: ClassVar[str] = "invalid-statement"
+
+
+class StatementConflict(DomainError):
+    """The statement was imported before, with other content."""
+
+    code: ClassVar[str] = "statement-conflict"
+
+
+class StatementOverlaps(DomainError):
+    """Another statement of the provider tells of some of these hours."""
+
+    code: ClassVar[str] = "statement-overlaps"
+
+
+class StatementTooEarly(DomainError):
+    """An hour of the statement is not converted yet: both sides have to be complete."""
+
+    code: ClassVar[str] = "statement-too-early"
+
+
 # Constraint names (models.py, controls.py, sql/) and the error a caller gets.
 REFUSALS: dict[str, type[DomainError]] = {
     "rate_proposal_of_quarantined": RateNotFound,
@@ -116,4 +140,6 @@ REFUSALS: dict[str, type[DomainError]] = {
     "settlement_usd_precision": InvalidSettlement,
     "settlement_reference_said": InvalidSettlement,
     "settlement_within_payable": SettlementExceedsPayable,
+    "statement_periods_apart": StatementOverlaps,
+    "statement_of_converted_hours": StatementTooEarly,
 }

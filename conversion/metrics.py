@@ -9,6 +9,7 @@ from prometheus_client.core import Metric
 
 from conversion.models import ConversionRun
 from conversion.oversight import provider_health
+from conversion.reconciliation.reading import open_differences
 from conversion.runs import due_hours
 from conversion.selectors import database_clock
 from dreamland.lib.metrics import gauge
@@ -77,6 +78,12 @@ def readings() -> Iterable[Metric]:
         "usd_imbalance",
         "USD that players hold less what they owe, less what conversions, voids and people gave them; not 0: an alarm.",
         [((), imbalance)],
+    )
+    yield gauge(
+        "reconciliation_open_differences",
+        "Differences with the provider's statements that nobody has resolved.",
+        [((kind,), count) for kind, count in open_differences().items()],
+        ["kind"],
     )
     yield from _providers(now)
 

@@ -11,18 +11,22 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from conversion.controls import FeeSettlement, ProviderHealth, RateDecision, RateProposal, RunTransition
+from conversion.reconciliation.models import Difference, ProviderStatement, StatementLine
 from dreamland.lib.fields import AMOUNT_LIMIT, AmountField, ClockTimestamp, Uuid7, amount_constraints
 
 __all__ = [
     "Conversion",
     "ConversionRun",
+    "Difference",
     "FeeRule",
     "FeeSettlement",
     "ProviderHealth",
+    "ProviderStatement",
     "Rate",
     "RateDecision",
     "RateProposal",
     "RunTransition",
+    "StatementLine",
     "VoidedConversion",
 ]
 

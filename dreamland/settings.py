@@ -367,6 +367,9 @@ CONVERSION_PLAYERS_PER_RANGE = env.int("CONVERSION_PLAYERS_PER_RANGE", default=5
 CONVERSION_HELP_EXPIRES_SECONDS = 600  # a helper's message that is older finds the work done
 # No win is later than this for a run that could take it: what is still pending then is dust (docs/decisions/0008).
 CONVERSION_LATE_WINDOW = WIN_LATE_LIMIT + timedelta(days=1)
+RECONCILIATION_MAX_BYTES = 64 * 2**20  # of a provider's statement
+RECONCILIATION_MAX_LINES = 250_000
+RECONCILIATION_MAX_PROBLEMS = 20  # of a file that are named before the rest is left unread
 CONVERSION_HOURS_PER_COMMAND = 8_784  # `manage.py convert --range`: a leap year
 CONVERSION_SETTLE_DELAY = timedelta(seconds=env.int("CONVERSION_SETTLE_SECONDS", default=0))
 

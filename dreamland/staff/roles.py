@@ -11,7 +11,15 @@ SUPPORT, ENGINEER = "Support", "Engineer"
 
 PROOF = frozenset({"ledger.view_verificationrun", "ledger.view_seal", "ledger.view_anchorhealth"})
 BOOKS = PROOF | {f"ledger.view_{name}" for name in ("account", "journalentry", "posting", "periodclose", "closedday")}
-FEES = frozenset({"conversion.view_feerule", "conversion.view_feesettlement"})
+FEES = frozenset(
+    {
+        "conversion.view_feerule",
+        "conversion.view_feesettlement",
+        "conversion.view_providerstatement",
+        "conversion.view_statementline",
+        "conversion.view_difference",
+    }
+)
 RATES = frozenset(
     {
         "conversion.view_rate",

@@ -126,6 +126,8 @@ def main() -> int:
 
 def bench(postings: int, *, keep: bool) -> bool:
     """One size: fills, verifies, writes a little more, verifies what is new. True if all of it was clean."""
+    from django.core.management import call_command
+
     from tests import databases
 
     name = f"bench_verification_{postings}"
@@ -136,6 +138,7 @@ def bench(postings: int, *, keep: bool) -> bool:
         databases.use(name)
         fill_and_seal(postings)
     databases.use(name)
+    call_command("migrate", verbosity=0, interactive=False)  # one that was kept may be older
     ((rows, size),) = query("SELECT count(*), pg_size_pretty(pg_database_size(current_database())) FROM ledger_posting")
     say(f"== {rows:,} postings, {size}; shared_buffers {setting('shared_buffers')}, work_mem {setting('work_mem')}")
     sums = [plain_sum() for _ in range(ROUNDS_OF_SUM)]

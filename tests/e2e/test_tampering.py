@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from conversion.reconciliation.importing import import_statement
 from conversion.services import convert_hour, settle_fees
 from conversion.voiding import Author, void_win
 from ledger import book
 from ledger.verification import registered_checks
 from ledger.verification_records import Mode, verify_and_record
 from tests.conversion.helpers import HOUR, OVER, win
+from tests.conversion.statements import a_file, ours
 from tests.factories import a_player, an_entry, post
 from tests.ledger.test_seals import seal_journal
 from tests.sql import run
@@ -35,9 +37,9 @@ def world(tmp_path: Path, settings: Any) -> Names:
     post(an_entry(bob, ("player:usd", "usd:cash", "0.1"), kind="payout"))
     void_win(win_id=mistaken, reason="mistake", author=Author())
     void_win(win_id=cheated, reason="cheating", author=Author())
-    settlement = settle_fees(
-        amount=Decimal("0.001"), reference="bank 1", posted_by=User.objects.create_user("finance").pk
-    )
+    finance = User.objects.create_user("finance").pk
+    settlement = settle_fees(amount=Decimal("0.001"), reference="bank 1", posted_by=finance)
+    import_statement(content=a_file(ours()[1:]), imported_by=finance)
     seal_journal()
     assert found() == {}
     one = {
@@ -146,6 +148,10 @@ FALSIFICATIONS: list[tuple[str, str, str, str]] = [
     ("the last seal cut off", "DELETE FROM ledger_seal WHERE number = {last_seal}", "seals-match-their-anchor", "seal {last_seal}"),
     ("a chain made anew", "UPDATE ledger_journalentry SET memo = 'harmless' WHERE id = '{payout}'; DELETE FROM ledger_seal; SELECT seal_journal(1) FROM generate_series(1, {last_seal})", "seals-match-their-anchor", "seal 1"),
     ("a cluster that counts anew", "UPDATE ledger_seal SET ends = '9999999999' WHERE number = {last_seal}", "transactions-go-on-behind-the-seals", "cluster"),
+    ("a line of the provider's statement", "UPDATE conversion_statementline SET fee = fee + 1", "statements-equal-lines", "default 2026-11"),
+    ("a line that is gone", "DELETE FROM conversion_statementline", "statements-equal-lines", "default 2026-11"),
+    ("a difference that is gone", "DELETE FROM conversion_difference", "differences-follow-from-statements", "default 2026-11"),
+    ("what a difference would cost", "UPDATE conversion_difference SET fee_effect = 0", "differences-follow-from-statements", "default 2026-11"),
 ]  # fmt: skip
 IN_THE_WAY = [
     ("ledger_posting", "posting_two_accounts"),
@@ -225,6 +231,8 @@ RECENT: dict[str, tuple[str, str]] = {
     "a debt": ("UPDATE conversion_voidedconversion SET owed = 0.01 WHERE win_id = '{new_cheated}'", "owed-equals-voids-less-recovered"),
     "a settlement": ("UPDATE conversion_feesettlement SET amount = 0.0001 WHERE reference = 'bank 2'", "settlements-equal-entries"),
     "what is owed for fees": ("UPDATE conversion_conversionrun SET fees = 0", "fees-payable-equal-fees"),
+    "a statement of the provider": ("UPDATE conversion_providerstatement SET fees = fees + 1", "statements-equal-lines"),
+    "a difference": ("DELETE FROM conversion_difference", "differences-follow-from-statements"),
     "a seal": ("UPDATE ledger_journalentry SET memo = 'x' WHERE id = '{new}'", "seals-match-the-journal"),
     "a day's totals": ("INSERT INTO ledger_closedday VALUES ('{today}', '1', clock_timestamp(), 1)", "closed-days-equal-postings"),
 }  # fmt: skip

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.django_db
 # Tables of which nothing is recorded, and why that is right.
 NOT_CONFIGURATION = {
     # facts that only grow, with guards of their own
-    "conversion_conversion", "conversion_feesettlement", "conversion_rate", "conversion_ratedecision",
+    "conversion_conversion", "conversion_difference", "conversion_feesettlement", "conversion_providerstatement",
+    "conversion_statementline", "conversion_rate", "conversion_ratedecision",
     "conversion_rateproposal", "conversion_runtransition", "conversion_voidedconversion", "ledger_closedday",
     "ledger_daytotal", "ledger_journalentry", "ledger_posting", "ledger_seal", "ledger_verificationrun",
     "rewards_void", "rewards_win", "staff_factorreset", "staff_signin", "trail_change", "trail_look",

@@ -1,0 +1,48 @@
+"""What `verify_books` proves about the provider's statements."""
+
+from ledger.book import Check, register_checks
+
+RECENT = "WHERE imported_at > %(since_time)s - interval '1 hour'"  # taken before the transaction commits
+STATEMENTS_ARE_LINES = Check(
+    "statements-equal-lines",
+    "a statement of the provider has as many lines, and as much on them, as its file said",
+    """
+    SELECT statement.provider || ' ' || statement.reference AS subject,
+           format('said %s lines, %s DREAM, %s USD, %s USD of fees; there are %s, %s, %s, %s', statement.lines,
+                  statement.tokens, statement.usd, statement.fees, found.lines, found.tokens, found.usd, found.fees)
+               AS problem
+    FROM (SELECT * FROM conversion_providerstatement {statements}) statement
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS lines, coalesce(sum(tokens), 0) AS tokens, coalesce(sum(usd), 0) AS usd,
+               coalesce(sum(fee), 0) AS fees
+        FROM conversion_statementline WHERE statement_id = statement.id
+    ) found
+    WHERE (found.lines, found.tokens, found.usd, found.fees)
+       <> (statement.lines, statement.tokens, statement.usd, statement.fees)
+    """,
+    recent={"statements": RECENT},
+)
+DIFFERENCES_FOLLOW = Check(
+    "differences-follow-from-statements",
+    "the differences of a statement are exactly those between its lines and our conversions",
+    """
+    SELECT statement.provider || ' ' || statement.reference AS subject,
+           format('%s %s: listed with a fee effect of %s, follows with %s', kind, named,
+                  coalesce(stored.fee_effect::text, '-'), coalesce(derived.fee_effect::text, '-')) AS problem
+    FROM (
+        SELECT statement.id AS statement_id, kind, concat_ws(' ', line_id, conversion_id) AS named, fee_effect
+        FROM (SELECT * FROM conversion_providerstatement {statements}) statement
+        CROSS JOIN LATERAL statement_differences(statement.id)
+    ) derived
+    FULL JOIN (
+        SELECT statement_id, kind, concat_ws(' ', line_id, conversion_id) AS named, fee_effect
+        FROM conversion_difference
+        WHERE statement_id IN (SELECT id FROM conversion_providerstatement {statements})
+    ) stored USING (statement_id, kind, named)
+    LEFT JOIN conversion_providerstatement statement ON statement.id = statement_id
+    WHERE derived.fee_effect IS DISTINCT FROM stored.fee_effect
+    """,
+    recent={"statements": RECENT},
+)
+
+register_checks([STATEMENTS_ARE_LINES, DIFFERENCES_FOLLOW])
