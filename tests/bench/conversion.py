@@ -66,13 +66,13 @@ WHERE win.entry_id = claimed.id
 def measure(report: Report) -> None:
     """For each number of pending wins: one process, then two, against the floor."""
     for wins in report.sizes(SIZES):
+        hour = hours.fill(wins)
         for crew in CREWS:
-            bench(report, wins, crew)
+            bench(report, wins, hour, crew)
 
 
-def bench(report: Report, wins: int, crew: int) -> None:
-    """One size: fills a database once, then converts copies of it, service and floor in turns."""
-    hour = hours.fill(wins)
+def bench(report: Report, wins: int, hour: datetime, crew: int) -> None:
+    """Converts copies of one database, service and floor in turns."""
     conversions = wins // hours.WINS_FOR_A_PLAYER
     told: list[dict[str, Any]] = []
 

@@ -1,9 +1,11 @@
-"""Processes that call a service as fast as they can: `python -m tests.bench.drivers WORK SECONDS SIZE SEED`.
+"""Processes that call a service as fast as they can: `python -m tests.bench.drivers WORK SIZE SEED`.
 
-Each says "ready", waits for a line, works for so long and prints what it did. One process for each connection, as web
-workers are: threads of one process would share one interpreter.
+Each says "ready", and for each line with a number of seconds works for so long and prints what it did. One process for
+each connection, as web workers are: threads of one process would share one interpreter. A crew stays for the next
+round of the same work, so that rounds in turns do not pay for starting it each time.
 """
 
+import atexit
 import importlib
 import json
 import random
@@ -17,15 +19,39 @@ from tests.bench import harness
 from tests.bench.harness import Side
 
 Work = Callable[[], int]  # one call; how many operations it did
+Crew = list[subprocess.Popen[str]]
+
+CREWS_KEPT = 2  # ours and the floor's
+_crews: dict[tuple[object, ...], Crew] = {}
 
 
 def drive(
     work: str, *, processes: int, seconds: float, size: int = 1, python: str = sys.executable, **variables: str
 ) -> Side:
     """Runs `work` ("module:function") in so many processes of `python` at once. `size` is passed to each."""
+    [database] = harness.query("SELECT oid, datname FROM pg_database WHERE datname = current_database()")
+    key = (work, processes, size, python, database, *sorted(variables.items()))
+    crew = _crews.pop(key) if key in _crews else _hired(work, processes, size, python, variables)
+    _crews[key] = crew  # the newest is the last
+    for old in list(_crews)[:-CREWS_KEPT]:
+        _dismiss(_crews.pop(old))
+    began = time.perf_counter()
+    with harness.cpu(postgres=harness.postgres_pid()) as used:
+        for worker in crew:
+            assert worker.stdin
+            worker.stdin.write(f"{seconds}\n")
+            worker.stdin.flush()
+        done = [json.loads(_line(worker)) for worker in crew]
+    took = time.perf_counter() - began
+    used["python"] = sum(one["cpu_seconds"] for one in done)
+    return Side(sum(one["operations"] for one in done), took, used)
+
+
+def _hired(work: str, processes: int, size: int, python: str, variables: dict[str, str]) -> Crew:
+    """A crew that is ready."""
     crew = [
         subprocess.Popen(
-            [python, "-m", "tests.bench.drivers", work, str(seconds), str(size), str(seed)],
+            [python, "-m", "tests.bench.drivers", work, str(size), str(seed)],
             cwd=harness.ROOT,
             env=harness.environment(**variables),
             stdin=subprocess.PIPE,
@@ -35,18 +61,27 @@ def drive(
         for seed in range(processes)
     ]
     for worker in crew:
-        assert worker.stdout
-        assert worker.stdout.readline() == "ready\n"
-    began = time.perf_counter()
-    with harness.cpu(postgres=harness.postgres_pid()) as used:
-        for worker in crew:
-            assert worker.stdin
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-        done = [json.loads(worker.communicate()[0]) for worker in crew]
-    took = time.perf_counter() - began
-    used["python"] = sum(one["cpu_seconds"] for one in done)
-    return Side(sum(one["operations"] for one in done), took, used)
+        assert _line(worker) == "ready\n"
+    return crew
+
+
+def _line(worker: subprocess.Popen[str]) -> str:
+    assert worker.stdout
+    said = worker.stdout.readline()
+    assert said, f"a driver ended: {worker.args!r}"
+    return said
+
+
+@atexit.register
+def dismiss_all() -> None:
+    """Ends every crew."""
+    while _crews:
+        _dismiss(_crews.popitem()[1])
+
+
+def _dismiss(crew: Crew) -> None:
+    for worker in crew:
+        worker.communicate()  # the end of its input is the end of its work
 
 
 def in_one_transaction(once: Work, size: int) -> Work:
@@ -64,21 +99,25 @@ def main(arguments: Sequence[str]) -> None:
     """The process itself."""
     import django
 
-    work, seconds, size, seed = arguments
+    work, size, seed = arguments
     django.setup()
     module, function = work.split(":")
     make: Callable[[int, random.Random], Work] = getattr(importlib.import_module(module), function)
     once = make(int(size), random.Random(int(seed)))
     once()  # connected, prepared, imported
-    sys.stdout.write("ready\n")
+    _say("ready")
+    for line in sys.stdin:
+        before = _cpu_seconds()
+        until = time.perf_counter() + float(line)
+        operations = 0
+        while time.perf_counter() < until:
+            operations += once()
+        _say(json.dumps({"operations": operations, "cpu_seconds": _cpu_seconds() - before}))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-    sys.stdin.readline()
-    before = _cpu_seconds()
-    until = time.perf_counter() + float(seconds)
-    operations = 0
-    while time.perf_counter() < until:
-        operations += once()
-    sys.stdout.write(json.dumps({"operations": operations, "cpu_seconds": _cpu_seconds() - before}))
 
 
 def _cpu_seconds() -> float:

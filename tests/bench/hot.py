@@ -16,7 +16,7 @@ from tests.bench.harness import Report, query
 
 GAMES = 8
 PLAYERS = (1, 4, 16)
-SECONDS = 4.0
+SECONDS = 3.0
 ROUNDS = 3
 
 

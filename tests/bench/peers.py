@@ -29,7 +29,7 @@ from tests.bench.harness import Report, Side, query
 PACKAGES = ("django-hordak==2.0.0", "django-ledger==0.8.5", "django>=5.2,<5.3", "psycopg[binary]>=3.3,<3.4")
 PLAYERS = 200
 CONNECTIONS = (1, 8)
-SECONDS = 4.0
+SECONDS = 3.0
 ROUNDS = 3
 BULK = 1_000
 POSTED = 10_000

@@ -24,7 +24,7 @@ from tests.bench.harness import Report, Side, query
 PLAYERS = 20_000
 CONNECTIONS = (1, 2, 4, 8, 16)
 BATCHES = (10, 100, 1_000)
-SECONDS = 4.0
+SECONDS = 3.0
 ROUNDS = 5
 AMOUNT = Decimal("0.0001")
 PLAYER = "00000000-0000-4000-8000-"  # and twelve digits in hexadecimal
