@@ -159,8 +159,8 @@ def _look(
             },
         )
         rows = cursor.fetchall()
-    slug, over_cap, fresh = next((row[1:4] for row in rows if row[1] is not None), (None, None, None))
-    if slug is None:
+    slug, over_cap, fresh = next((row[1:4] for row in rows if row[1] is not None), ("", "", 0))
+    if not slug:
         raise Game.DoesNotExist(f"there is no game {game_id}")
     players: dict[UUID, PlayerDays] = {}
     locked: dict[tuple[UUID, date], tuple[UUID, Decimal]] = {}
