@@ -44,3 +44,6 @@ class ConversionConfig(AppConfig):
 
         tiles.register_tiles("conversion.view_conversionrun", conversion_tiles.tiles)
         tiles.register_charts("conversion.view_conversionrun", conversion_tiles.charts)
+        from ledger import book
+
+        book.register_reversible(["fee-settlement"])

@@ -155,6 +155,21 @@ VERIFY_WORK_MEMORY_MIB = env.int("VERIFY_WORK_MEMORY_MIB", default=32)  # for a 
 VERIFY_FULL_EVERY = timedelta(hours=env.int("VERIFY_FULL_EVERY_HOURS", default=24))
 VERIFY_TASK_SOFT_LIMIT_SECONDS = env.int("VERIFY_TASK_SOFT_LIMIT_SECONDS", default=6_600)
 
+# --- Approvals: what one person asks and another one decides (ledger.approvals) ------------------------------------
+
+APPROVAL_OPEN_FOR = timedelta(hours=env.int("APPROVAL_OPEN_HOURS", default=72))  # then a request expires
+# By group, how much of an asset its members may ask for and decide at a time; of an asset that is not named: nothing.
+# Which kinds they may ask for and decide say the permissions of the group. Superusers have a line of their own; they
+# never decide what they asked either.
+APPROVAL_LIMITS: dict[str, dict[str, dict[str, str]]] = env.json(
+    "APPROVAL_LIMITS",
+    default={
+        "Finance operator": {"ask": {"USD": "10000", "DREAM": "10000"}},
+        "Finance approver": {"decide": {"USD": "100000", "DREAM": "100000"}},
+        "superuser": {"ask": {"USD": "1000000", "DREAM": "1000000"}, "decide": {"USD": "1000000", "DREAM": "1000000"}},
+    },
+)
+
 # --- Time, language, files ---------------------------------------------------------------------------------------
 
 USE_TZ = True

@@ -188,8 +188,7 @@ class PostingAdmin(ReadOnlyAdmin):
 class PeriodCloseAdmin(ReadOnlyAdmin):
     exports = True
     menu, icon, menu_order = MENU, "lock_clock", 60
-    keyset = ("-ends_at",)
-    list_display = ["ends_at", "closed_at", "closed_by"]
+    list_display = ["ends_at", "closed_at", "closed_by", "request_id"]
     list_select_related = ["closed_by"]
     empty_text = "No period was closed yet."
 

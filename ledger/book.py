@@ -5,33 +5,46 @@
 
 Writing happens in the caller's transaction: a refusal (`DomainError`) leaves that transaction unusable, so that money
 and the facts beside it stand or fall together (docs/data-model.md, "The door").
+
+What people may do goes through `ask` and `approve`: two people, one transaction (docs/data-model.md, "Approvals").
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from itertools import groupby
-from operator import attrgetter
-from typing import Any
-from uuid import UUID
-
-from django.db import connection
-
-from dreamland.lib.arrays import numbers, texts, uuids
-from dreamland.lib.errors import named_refusals
-from dreamland.lib.ids import uuid7
+from ledger.approvals.deciding import approve, ask, refuse, withdraw
+from ledger.approvals.kinds import (
+    Change,
+    Kind,
+    Order,
+    Outcome,
+    Payload,
+    kind_of,
+    register_kinds,
+    registered_kinds,
+)
+from ledger.approvals.own import register_holder_check, register_reversible
+from ledger.approvals.reading import Movement, Preview, Request, preview, request_by_id, requests, waiting_for
 from ledger.errors import (
-    REFUSALS,
+    AlreadyDecided,
     AlreadyReversed,
     EntryNotFound,
     InsufficientFunds,
     InvalidPosting,
+    InvalidRequest,
+    NotAllowed,
+    NothingToAsk,
+    OverLimit,
     PeriodClosed,
+    RequestDone,
+    RequestExpired,
+    RequestNotFound,
+    RequestOpen,
+    RequestStale,
+    SamePerson,
     StatementTooLong,
+    UnknownKind,
 )
+from ledger.journal import Entry, Facts, Posting, Receipt, lock_balances, post, reversals
 from ledger.models import HOUSE
+from ledger.periods import close_period, lock_date
 from ledger.selectors import (
     Statement,
     StatementLine,
@@ -49,7 +62,9 @@ __all__ = [
     "HOUSE",
     "RECENT_ENTRIES",
     "SINCE",
+    "AlreadyDecided",
     "AlreadyReversed",
+    "Change",
     "Check",
     "Entry",
     "EntryNotFound",
@@ -58,217 +73,57 @@ __all__ = [
     "Frontier",
     "InsufficientFunds",
     "InvalidPosting",
+    "InvalidRequest",
+    "Kind",
+    "Movement",
+    "NotAllowed",
+    "NothingToAsk",
+    "Order",
+    "Outcome",
+    "OverLimit",
+    "Payload",
     "PeriodClosed",
     "Posting",
+    "Preview",
     "Receipt",
+    "Request",
+    "RequestDone",
+    "RequestExpired",
+    "RequestNotFound",
+    "RequestOpen",
+    "RequestStale",
+    "SamePerson",
     "Statement",
     "StatementLine",
     "StatementTooLong",
     "TrialBalance",
     "TrialBalanceLine",
+    "UnknownKind",
     "Verification",
     "VerificationRecord",
+    "approve",
+    "ask",
     "balances",
     "close_period",
+    "kind_of",
     "last_posted_at",
     "latest_verifications",
     "lock_balances",
+    "lock_date",
     "post",
+    "preview",
+    "refuse",
     "register_checks",
+    "register_holder_check",
+    "register_kinds",
+    "register_reversible",
+    "registered_kinds",
+    "request_by_id",
+    "requests",
     "reversals",
-    "reverse",
     "statement",
     "trial_balance",
     "verify",
+    "waiting_for",
+    "withdraw",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """`amount` of one asset from the `debit` account to the `credit` account (codes of the chart of accounts)."""
-
-    debit: str
-    credit: str
-    amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One event in the book of `holder` (a player's id, or HOUSE). `posted_by` is the id of the user who asked."""
-
-    holder: UUID
-    kind: str
-    postings: tuple[Posting, ...]
-    memo: str = ""
-    id: UUID = field(default_factory=uuid7)
-    posted_by: int | None = None
-    reverses: UUID | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Proof that an entry stands in the journal once the transaction commits; dated by the database's clock."""
-
-    entry_id: UUID
-    holder: UUID
-    posted_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the caller writes beside its entries, in the same statement: one `INSERT` with its parameters.
-
-    The insert may join `entries (id, posted_at)`, the entries as they arrive. It is part of the text that PostgreSQL
-    prepares, so it is a constant; whatever varies is a parameter.
-    """
-
-    insert: str
-    parameters: Sequence[Any]
-
-
-# One statement, and so one round trip, for one entry or ten thousand. The asset of a posting is its debit account's;
-# the composite foreign key of the credit account then refuses a mix. An unknown account has the asset '' and is refused
-# by the same key. All guards run after both inserts.
-POST = """
-WITH entries AS (
-    INSERT INTO ledger_journalentry (id, holder, kind, memo, posted_by_id, reverses_id, metadata)
-    SELECT id, holder, kind, memo, posted_by, reverses, metadata::jsonb
-    FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::text[])
-        AS entry (id, holder, kind, memo, posted_by, reverses, metadata)
-    RETURNING id, posted_at
-), postings AS (
-    INSERT INTO ledger_posting (entry_id, holder, debit_id, credit_id, asset, amount)
-    SELECT entry, holder, debit, credit, coalesce(account.asset, ''), amount
-    FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::numeric[])
-        WITH ORDINALITY AS posting (entry, holder, debit, credit, amount, place)
-    LEFT JOIN ledger_account account ON account.code = debit
-    ORDER BY place
-)
-"""
-# Instants as microseconds, which is how PostgreSQL keeps them: ten thousand are read in no time.
-RECEIPTS = "SELECT array_agg((extract(epoch FROM posted_at) * 1000000)::bigint ORDER BY id) FROM entries"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LOCK_BALANCES = """
-SELECT holder FROM ledger_balance WHERE holder = ANY(%s::uuid[]) ORDER BY holder, account_id FOR NO KEY UPDATE
-"""
-
-
-def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Receipt, ...]:
-    """Writes entries with their postings, all or none, and moves the balances; and what the caller has `beside` them.
-
-    One statement however many entries; rows go in holder order, which fixes the order of locks. Receipts come in the
-    order of `entries`. Without entries nothing is written, nothing beside them either.
-
-    Raises InvalidPosting, InsufficientFunds, PeriodClosed, AlreadyReversed: the caller's transaction is then lost.
-    Source: docs/data-model.md, "The books".
-    """
-    given = list(entries)
-    if not given:
-        return ()
-    _assert_postable(given)
-    ordered = sorted(given, key=lambda entry: (entry.holder.int, entry.id.int))
-    postings = [(entry, posting) for entry in ordered for posting in entry.postings]
-    with named_refusals(REFUSALS), connection.cursor() as cursor:
-        cursor.execute(
-            POST + (f", facts AS ({beside.insert}) " if beside else "") + RECEIPTS,
-            [
-                uuids(entry.id for entry in ordered),
-                uuids(entry.holder for entry in ordered),
-                texts([entry.kind for entry in ordered]),
-                texts([entry.memo for entry in ordered]),
-                texts([entry.posted_by for entry in ordered]),
-                texts([entry.reverses for entry in ordered]),
-                texts([json.dumps(dict(entry.metadata)) if entry.metadata else "{}" for entry in ordered]),
-                uuids(entry.id for entry, _ in postings),
-                uuids(entry.holder for entry, _ in postings),
-                texts([posting.debit for _, posting in postings]),
-                texts([posting.credit for _, posting in postings]),
-                numbers(posting.amount for _, posting in postings),
-                *(beside.parameters if beside else ()),
-            ],
-        )
-        (instants,) = cursor.fetchone()
-    posted_at = dict(zip(sorted((entry.id for entry in given), key=attrgetter("int")), instants, strict=True))
-    return tuple(
-        Receipt(entry.id, entry.holder, EPOCH + timedelta(microseconds=posted_at[entry.id])) for entry in given
-    )
-
-
-def _assert_postable(entries: Sequence[Entry]) -> None:
-    """Catches what only our own code can get wrong, before the database sees it."""
-    if not connection.in_atomic_block:
-        raise AssertionError("entries are posted inside the transaction of the use case that they belong to")
-    for entry in entries:
-        if not entry.postings:
-            raise AssertionError(f"entry {entry.id} has no posting")
-        for posting in entry.postings:
-            if type(posting.amount) is not Decimal:
-                raise AssertionError(f"an amount is a Decimal, not {posting.amount!r}")
-
-
-def reversals(
-    entry_ids: Iterable[UUID], *, memo: str, kind: str = "reversal", posted_by: int | None = None
-) -> tuple[Entry, ...]:
-    """The entries that take these back, debit and credit swapped; not posted yet.
-
-    For whoever posts them together with others: one statement takes the locks of all of them in order. Raises
-    EntryNotFound.
-    """
-    wanted = list(entry_ids)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT entry_id, holder, debit_id, credit_id, amount FROM ledger_posting"
-            " WHERE (holder, entry_id) IN (SELECT holder, id FROM ledger_journalentry WHERE id = ANY(%s::uuid[]))"
-            " ORDER BY entry_id, id",
-            [wanted],
-        )
-        rows = cursor.fetchall()
-    mirrored = {
-        entry_id: [(holder, Posting(credit, debit, amount)) for _, holder, debit, credit, amount in group]
-        for entry_id, group in groupby(rows, key=lambda row: row[0])
-    }
-    if missing := [entry_id for entry_id in wanted if entry_id not in mirrored]:
-        raise EntryNotFound(f"there is no journal entry {missing[0]}")
-    return tuple(
-        Entry(
-            holder=mirrored[entry_id][0][0],
-            kind=kind,
-            postings=tuple(posting for _, posting in mirrored[entry_id]),
-            memo=memo,
-            posted_by=posted_by,
-            reverses=entry_id,
-        )
-        for entry_id in wanted
-    )
-
-
-def reverse(
-    entry_ids: Iterable[UUID], *, memo: str, kind: str = "reversal", posted_by: int | None = None
-) -> tuple[Receipt, ...]:
-    """Takes entries back: for each a new entry, dated now, with debit and credit swapped. Once for each, all or none.
-
-    Raises EntryNotFound, AlreadyReversed (also for a reversal), InsufficientFunds where the holder no longer has it.
-    """
-    return post(reversals(entry_ids, memo=memo, kind=kind, posted_by=posted_by))
-
-
-def lock_balances(holders: Iterable[UUID]) -> dict[UUID, dict[str, Decimal]]:
-    """Each holder's shares, as `balances` tells them; nobody else moves them until the caller's transaction ends.
-
-    For whoever posts by what a share holds. Rows are locked in key order, as `post` does. A holder who never had any
-    share has nothing to lock.
-    """
-    wanted = sorted(set(holders))
-    with connection.cursor() as cursor:
-        cursor.execute(LOCK_BALANCES, [uuids(wanted)])
-    return balances(wanted)  # a statement of its own: one that waits for a lock still sees what it saw before
-
-
-def close_period(*, ends_at: datetime, closed_by: int | None = None) -> None:
-    """Makes every entry dated before `ends_at` final. Waits for the writers that are still at one.
-
-    Raises PeriodClosed unless the period is over by the database's clock and ends later than the last closed one.
-    """
-    with named_refusals(REFUSALS), connection.cursor() as cursor:
-        cursor.execute("INSERT INTO ledger_periodclose (ends_at, closed_by_id) VALUES (%s, %s)", [ends_at, closed_by])

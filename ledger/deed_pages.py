@@ -10,8 +10,8 @@ from django.urls import reverse
 from dreamland.lib.deeds import Deed, only_for, perform
 from dreamland.lib.forms import InstantField
 from dreamland.lib.pages import Facts, Label, Notice, instant_text
-from ledger.book import close_period
-from ledger.models import PeriodClose, VerificationRun
+from ledger.book import close_period, lock_date
+from ledger.models import VerificationRun
 
 CLOSE = "ledger.add_periodclose"
 
@@ -24,8 +24,7 @@ class PeriodEnd(forms.Form):
 def close(request: HttpRequest) -> HttpResponse:
     """Makes every entry dated before an instant final."""
     last = VerificationRun.objects.order_by("-id").first()
-    closed = PeriodClose.objects.order_by("-ends_at").first()
-    facts: list[tuple[str, Any]] = [("Closed so far until", closed.ends_at if closed else "nothing is closed")]
+    facts: list[tuple[str, Any]] = [("Closed so far until", lock_date() or "nothing is closed")]
     if last:
         facts.append(("Last verification", Label("clean", "success") if last.is_clean else Label("wrong", "danger")))
         facts.append(("As of", last.as_of))

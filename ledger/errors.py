@@ -41,6 +41,78 @@ class StatementTooLong(DomainError):
     code: ClassVar[str] = "statement-too-long"
 
 
+class InvalidRequest(DomainError):
+    """What is asked is not what its kind consists of, or its reason or reference is missing."""
+
+    code: ClassVar[str] = "invalid-request"
+
+
+class UnknownKind(DomainError):
+    """There is no such kind of request."""
+
+    code: ClassVar[str] = "unknown-kind"
+
+
+class NothingToAsk(DomainError):
+    """What is asked cannot be done, or is so already."""
+
+    code: ClassVar[str] = "nothing-to-ask"
+
+
+class RequestNotFound(DomainError):
+    """There is no such request."""
+
+    code: ClassVar[str] = "request-not-found"
+
+
+class RequestOpen(DomainError):
+    """Somebody has asked for this already, and nobody has decided yet."""
+
+    code: ClassVar[str] = "request-open"
+
+
+class RequestDone(DomainError):
+    """That was asked for and done before; a payment has its reference once."""
+
+    code: ClassVar[str] = "request-done"
+
+
+class RequestStale(DomainError):
+    """What the request stands on has moved since it was asked. It is withdrawn, and asked anew."""
+
+    code: ClassVar[str] = "request-stale"
+
+
+class RequestExpired(DomainError):
+    """Nobody decided in time."""
+
+    code: ClassVar[str] = "request-expired"
+
+
+class AlreadyDecided(DomainError):
+    """The request was decided before, otherwise or by somebody else."""
+
+    code: ClassVar[str] = "already-decided"
+
+
+class SamePerson(DomainError):
+    """Who asks does not decide, and only who asked withdraws."""
+
+    code: ClassVar[str] = "same-person"
+
+
+class NotAllowed(DomainError):
+    """Without the permission to ask or to decide this kind."""
+
+    code: ClassVar[str] = "not-allowed"
+
+
+class OverLimit(DomainError):
+    """More at a time than the groups of the person may ask for or decide."""
+
+    code: ClassVar[str] = "over-limit"
+
+
 # Constraint names (models.py, sql/) and the error a caller of the door gets. What stands in none of these lines can
 # only be our own mistake, and stays an IntegrityError.
 REFUSALS: dict[str, type[DomainError]] = {
@@ -59,4 +131,16 @@ REFUSALS: dict[str, type[DomainError]] = {
     "period_close_moves_forward": PeriodClosed,
     "journal_entry_reversed_once": AlreadyReversed,
     "journal_entry_reverses_original": AlreadyReversed,
+    "approval_request_one_open": RequestOpen,
+    "approval_request_attempt_once": RequestOpen,
+    "approval_request_done_once": RequestDone,
+    "approval_request_names_its_player": InvalidRequest,
+    "approval_request_adjusts_usd": InvalidRequest,
+    "approval_request_reference_said": InvalidRequest,
+    "approval_request_note_length": InvalidRequest,
+    "approval_decision_by_another": SamePerson,
+    "approval_decision_in_time": RequestExpired,
+    "approval_decision_word_length": InvalidRequest,
+    "approval_decision_refusal_says_why": InvalidRequest,
+    "period_reopening_moves_back": NothingToAsk,
 }

@@ -15,6 +15,24 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from dreamland.lib.fields import AmountField, ClockTimestamp, CurrentTransaction, Uuid7, Xid8Field, amount_constraints
+from ledger.approvals.models import ApprovalDecision, ApprovalOutcome, ApprovalRequest
+
+__all__ = [
+    "HOUSE",
+    "MEMO_MAX_LENGTH",
+    "Account",
+    "ApprovalDecision",
+    "ApprovalOutcome",
+    "ApprovalRequest",
+    "Balance",
+    "ClosedDay",
+    "DayTotal",
+    "JournalEntry",
+    "PeriodClose",
+    "Posting",
+    "Seal",
+    "VerificationRun",
+]
 
 # Dreamland's own book: the holder of every entry that belongs to no player.
 HOUSE = uuid.UUID("00000000-0000-7000-8000-000000000000")
@@ -169,15 +187,28 @@ class Balance(models.Model):
 
 
 class PeriodClose(models.Model):
-    """Entries dated before `ends_at` are final: none can be added any more."""
+    """Entries dated before `ends_at` of the last row (by `closed_at`) are final: none can be added any more.
+
+    A row moves this date forward, once the period is over; or back, by an approved request.
+    """
 
     id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
-    ends_at = models.DateTimeField(unique=True)
+    ends_at = models.DateTimeField()
+    request = models.ForeignKey(
+        ApprovalRequest,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        help_text="By which the lock date moved back.",
+    )
     closed_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
     closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
 
     class Meta:
-        ordering = ["-ends_at"]
+        ordering = ["-closed_at"]
 
     def __str__(self) -> str:
         return f"closed until {self.ends_at.isoformat()}"

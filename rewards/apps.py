@@ -35,3 +35,7 @@ class RewardsConfig(AppConfig):
         from rewards import tiles as rewards_tiles
 
         tiles.register_charts("rewards.view_allowance", rewards_tiles.charts)
+        from ledger import book
+        from rewards.selectors import is_player
+
+        book.register_holder_check(is_player)

@@ -273,3 +273,8 @@ def stats(player_id: UUID, *, now: datetime) -> Stats:
         wallet = book.balances([player_id])[player_id]
     usd, owed = wallet["player:usd"], wallet["player:usd-owed"]
     return Stats(today.date, player.timezone, today.ends_at, cap, won, usd, owed, now)
+
+
+def is_player(player_id: UUID) -> bool:
+    """Whether somebody is registered under this id."""
+    return Player.objects.filter(pk=player_id).exists()

@@ -10,7 +10,10 @@ VIEWER, OPERATOR, APPROVER = "Finance viewer", "Finance operator", "Finance appr
 SUPPORT, ENGINEER = "Support", "Engineer"
 
 PROOF = frozenset({"ledger.view_verificationrun", "ledger.view_seal", "ledger.view_anchorhealth"})
-BOOKS = PROOF | {f"ledger.view_{name}" for name in ("account", "journalentry", "posting", "periodclose", "closedday")}
+BOOKS = PROOF | {
+    f"ledger.view_{name}"
+    for name in ("account", "journalentry", "posting", "periodclose", "closedday", "approvalrequest")
+}
 FEES = frozenset(
     {
         "conversion.view_feerule",
@@ -60,8 +63,10 @@ FINANCE = BOOKS | FEES | RATES | RUNS | PLAYERS | GAMES
 
 
 # What people do, and not only see: the services behind these know who did it, and PostgreSQL records it.
-ASKS = frozenset({"conversion.add_rateproposal", "conversion.add_feesettlement"})
-DECIDES = frozenset({"conversion.add_ratedecision", "ledger.add_periodclose"})
+# A request is asked for by one group and decided by another; PostgreSQL refuses the same person (ledger.approvals).
+REQUESTS = ("ledger.{}_adjustment", "ledger.{}_funding", "ledger.{}_reversal", "ledger.{}_reopening")
+ASKS = frozenset({"conversion.add_rateproposal", "conversion.add_feesettlement"} | {r.format("ask") for r in REQUESTS})
+DECIDES = frozenset({"conversion.add_ratedecision", "ledger.add_periodclose"} | {r.format("decide") for r in REQUESTS})
 RUNS_IT = frozenset(
     {
         "conversion.change_conversionrun",

@@ -16,6 +16,7 @@ from conversion.services import convert_due_hours, convert_hour
 from conversion.tasks import convert_due_hours_task
 from ledger import book
 from rewards.services import record_wins, register_player
+from tests.approvals import undo
 from tests.conversion.helpers import HOUR, OVER, account, hours_from, lines, wallet, win
 from tests.factories import a_claim, a_game, a_player, players
 from tests.sql import APP, acting_as, run
@@ -249,8 +250,7 @@ def test_a_player_whose_books_are_wrong_holds_up_nobody_else(settings: Settings)
     assert (run.state, run.reason, run.conversions) == ("running", "books-refuse", 6)
     win(everybody[0], at=OVER)
     assert convert_hour(hour=OVER, now=OVER + timedelta(hours=1)).state == "done"
-    with transaction.atomic(durable=True):
-        book.reverse([mend.id], memo="mended")
+    undo(mend.id)
     assert convert_hour(hour=HOUR, now=OVER).state == "done"
     assert wallet(broken) == (Decimal(0), Decimal("0.15"))
 

@@ -22,6 +22,7 @@ from conversion.oversight import fee_rules, fees_by_provider
 from conversion.selectors import fees_payable
 from conversion.services import Settlement, add_fee_rule, convert_due_hours, convert_hour, settle_fees
 from ledger import book
+from tests.approvals import reverse
 from tests.conversion.helpers import HOUR, OVER, account, lines, win
 from tests.factories import a_player, an_entry, players, post
 from tests.sql import APP, OWNER, in_parallel, refusal, run, without_triggers
@@ -144,8 +145,7 @@ def test_a_payment_is_an_amount_that_can_be(owed: int, amount: str) -> None:
 
 def test_a_payment_that_was_reversed_is_owed_again(owed: int) -> None:
     paid = settle_fees(amount=Decimal("0.011"), reference="bank 17", posted_by=owed)
-    with transaction.atomic(durable=True):
-        book.reverse([paid.entry_id], memo="the bank sent it back")
+    reverse(paid.entry_id)
     assert fees_payable() == account("usd:fees-payable") == Decimal("0.011")
     settle_fees(amount=Decimal("0.011"), reference="bank 18", posted_by=owed)
 

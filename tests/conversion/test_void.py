@@ -402,7 +402,9 @@ def test_a_converted_win_is_not_voided_without_what_it_became(converted: UUID, w
     """
     with transaction.atomic():
         book.post([an_entry(converted, ("dream:redeemed", "player:dream", "2"))])
-        book.reverse([run("SELECT entry_id FROM rewards_win WHERE amount = 2")[0][0]], memo="raw", kind="void")
+        book.post(
+            book.reversals([run("SELECT entry_id FROM rewards_win WHERE amount = 2")[0][0]], memo="", kind="void")
+        )
         assert refusal(void_only, who=who) == "void_takes_conversion_back"
         transaction.set_rollback(True)
 

@@ -1,5 +1,6 @@
 """Whoever owns the database can switch every guard off. Each way to falsify it then is found, and the row is named."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from conversion.voiding import Author, void_win
 from ledger import book
 from ledger.verification import registered_checks
 from ledger.verification_records import Mode, verify_and_record
+from tests.approvals import approved
 from tests.conversion.helpers import HOUR, OVER, win
 from tests.conversion.statements import a_file, ours
 from tests.factories import a_player, an_entry, post
@@ -40,6 +42,9 @@ def world(tmp_path: Path, settings: Any) -> Names:
     finance = User.objects.create_user("finance").pk
     settlement = settle_fees(amount=Decimal("0.001"), reference="bank 1", posted_by=finance)
     import_statement(content=a_file(ours()[1:]), imported_by=finance)
+    funding = approved("funding", {"amount": "10"})
+    book.close_period(ends_at=datetime(2020, 1, 1, tzinfo=UTC))
+    approved("reopening", {"back_to": "2019-01-01T00:00:00Z"})
     seal_journal()
     assert found() == {}
     one = {
@@ -64,6 +69,8 @@ def world(tmp_path: Path, settings: Any) -> Names:
         "pending": pending,
         "mistaken": mistaken,
         "settlement": settlement.entry_id,
+        "request": funding.id,
+        "funding": funding.entry_ids[0],
     }
 
 
@@ -138,6 +145,14 @@ FALSIFICATIONS: list[tuple[str, str, str, str]] = [
     ("fewer dollars taken back", "UPDATE conversion_voidedconversion SET usd = usd - 0.01", "voided-usd-equals-tokens-at-rate", "{other_line}"),
     ("a debt that nobody made", "UPDATE conversion_voidedconversion SET owed = owed / 2", "owed-equals-voids-less-recovered", "{bob}"),
     ("wins that no run will take", "INSERT INTO conversion_conversionrun (hour, state, finished_at) SELECT hour, 'done', hour FROM generate_series('2026-11-10T11:00Z', '2026-11-20T00:00Z', interval '1 hour') AS hour", "old-pending-wins-are-dust", "{ada} at "),
+    # What two people carry
+    ("an entry by hand that nobody approved", "UPDATE ledger_journalentry SET kind = 'adjustment' WHERE id = '{payout}'", "entries-by-hand-are-approved", "{payout}"),
+    ("an approval of the asker's own", "UPDATE ledger_approvaldecision SET decided_by_id = asked_by_id WHERE request_id = '{request}'", "decisions-are-anothers", "{request}"),
+    ("more posted than was approved", "UPDATE ledger_posting SET amount = amount * 2 WHERE entry_id = '{funding}'", "approved-requests-have-their-outcome", "{request}"),
+    ("more asked for than was posted", "UPDATE ledger_approvalrequest SET plan = '[]' WHERE id = '{request}'", "approved-requests-have-their-outcome", "{request}"),
+    ("an approval that came to nothing", "DELETE FROM ledger_approvaloutcome WHERE request_id = '{request}'", "approved-requests-have-their-outcome", "{request}"),
+    ("a period that nobody opened", "UPDATE ledger_periodclose SET request_id = NULL", "reopenings-are-approved", ""),
+    ("a period opened further back", "UPDATE ledger_periodclose SET ends_at = '2018-01-01Z' WHERE request_id IS NOT NULL", "reopenings-are-approved", ""),
     # Closed days, seals, the anchor
     ("a day closed with other totals", "INSERT INTO ledger_closedday VALUES ('{today}', '1', now(), 1); INSERT INTO ledger_daytotal (day, account_id, debits, credits) VALUES ('{today}', 'usd:cash', 1, 2)", "closed-days-equal-postings", "{today} dream:issued"),
     ("totals of a day without entries", "INSERT INTO ledger_closedday VALUES ('2026-01-01', '1', now(), 1); INSERT INTO ledger_daytotal (day, account_id, debits, credits) VALUES ('2026-01-01', 'usd:cash', 1, 2)", "closed-days-equal-postings", "2026-01-01 usd:cash"),
@@ -159,6 +174,7 @@ IN_THE_WAY = [
     ("ledger_posting", "posting_amount_precision"),
     ("ledger_posting", "posting_fee_never_touches_player"),
     ("rewards_allowance", "allowance_cap"),
+    ("ledger_approvaldecision", "approval_decision_by_another"),
 ]
 
 
@@ -230,6 +246,7 @@ RECENT: dict[str, tuple[str, str]] = {
     "a share's entry": ("UPDATE conversion_voidedconversion SET owed = 0.01 WHERE win_id = '{new_cheated}'", "voided-conversions-equal-entries"),
     "a debt": ("UPDATE conversion_voidedconversion SET owed = 0.01 WHERE win_id = '{new_cheated}'", "owed-equals-voids-less-recovered"),
     "a settlement": ("UPDATE conversion_feesettlement SET amount = 0.0001 WHERE reference = 'bank 2'", "settlements-equal-entries"),
+    "an entry by hand": ("UPDATE ledger_journalentry SET kind = 'adjustment' WHERE id = '{new}'", "entries-by-hand-are-approved"),
     "what is owed for fees": ("UPDATE conversion_conversionrun SET fees = 0", "fees-payable-equal-fees"),
     "a statement of the provider": ("UPDATE conversion_providerstatement SET fees = fees + 1", "statements-equal-lines"),
     "a difference": ("DELETE FROM conversion_difference", "differences-follow-from-statements"),
@@ -247,7 +264,7 @@ def test_what_was_falsified_since_the_last_clean_verification_is_found_by_a_quic
     voided = win(world["ada"], "0.25", at=OVER.replace(hour=12))
     void_win(win_id=voided, reason="mistake", author=Author())
     void_win(win_id=cheated, reason="cheating", author=Author())
-    settle_fees(amount=Decimal("0.001"), reference="bank 2", posted_by=User.objects.get().pk)
+    settle_fees(amount=Decimal("0.001"), reference="bank 2", posted_by=User.objects.get(username="finance").pk)
     new = {
         "new": win(world["ada"], "0.5", at=OVER.replace(hour=12)),
         "new_voided": voided,

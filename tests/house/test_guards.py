@@ -11,6 +11,11 @@ TESTS = Path(__file__).parent.parent
 # Guards that no statement can reach, because another one stands before them: each with its reason.
 OUT_OF_REACH = {
     "account_code_asset_unique": "what the foreign keys of postings refer to; the code alone is unique already",
+    "approval_decision_verdict_known": "approval_decision_by_another knows the three verdicts too, and comes first",
+    "approval_outcome_decision_exists": "approval_outcome_of_approved wants the decision of this very transaction",
+    "approval_request_attempt_counts": "approval_request_one_open counts the attempts before it",
+    "approval_request_of_person": "what a decision's foreign key refers to; the id alone is unique already",
+    "period_close_request_exists": "period_reopening_is_approved wants the request approved in this very transaction",
     "void_of_win": "what a win's foreign key to its void refers to; the entry alone is unique already",
 }
 # CHECKs, foreign keys, unique constraints and triggers of our own name. What Django names ends with a hash.

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.core.management import call_command
-from django.db import transaction
 
 from ledger import book
+from tests.approvals import undo
 from tests.factories import an_entry, post
 from tests.sql import run
 
@@ -35,8 +35,7 @@ def busy_books() -> tuple[list[UUID], list[datetime]]:
     for player in players:
         a_day(player)
         (mistake,) = post(an_entry(player, (*WIN, "0.25"), kind="test-win"))
-        with transaction.atomic():
-            book.reverse([mistake.entry_id], memo="a mistake")
+        undo(mistake.entry_id)
         instants.append(now())
     post(an_entry(book.HOUSE, ("usd:cash", "usd:adjustments", "1000.5")))
     post(an_entry(players[0], ("player:usd-owed", "usd:rewards-expense", "0.00000003")))

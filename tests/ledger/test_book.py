@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from ledger import book
+from tests.approvals import undo
 from tests.factories import an_entry, post
 from tests.sql import in_parallel, run
 
@@ -106,25 +107,24 @@ def test_what_only_our_own_code_can_get_wrong_is_an_assertion() -> None:
 def test_a_reversal_takes_everything_back_once() -> None:
     player = uuid4()
     (receipt,) = post(an_entry(player, (*WIN, "2"), ("usd:rewards-expense", "player:usd", "0.5")))
-    with transaction.atomic():
-        (reversal,) = book.reverse([receipt.entry_id], memo="a mistake")
+    reversal = undo(receipt.entry_id)
     assert set(book.balances([player])[player].values()) == {0}
-    assert run("SELECT reverses_id, memo FROM ledger_journalentry WHERE id = %s", [reversal.entry_id]) == [
-        (receipt.entry_id, "a mistake")
+    assert run("SELECT reverses_id, kind FROM ledger_journalentry WHERE id = %s", [reversal.entry_id]) == [
+        (receipt.entry_id, "reversal")
     ]
     for again in (receipt.entry_id, reversal.entry_id):
-        with pytest.raises(book.AlreadyReversed), transaction.atomic():
-            book.reverse([again], memo="again")
+        with pytest.raises(book.AlreadyReversed):
+            undo(again, reference="again")
 
 
 def test_a_reversal_of_what_is_spent_and_of_what_never_was_is_refused() -> None:
     player = uuid4()
     (receipt,) = post(an_entry(player, (*WIN, "2")))
     post(an_entry(player, (*REDEEM, "1")))
-    with pytest.raises(book.InsufficientFunds), transaction.atomic():
-        book.reverse([receipt.entry_id], memo="too late")
-    with pytest.raises(book.EntryNotFound), transaction.atomic():
-        book.reverse([uuid4()], memo="what?")
+    with pytest.raises(book.InsufficientFunds):
+        undo(receipt.entry_id)
+    with pytest.raises(book.EntryNotFound):
+        book.reversals([uuid4()], memo="what?")
 
 
 def test_a_statement_runs_from_opening_to_closing_balance() -> None:

@@ -187,7 +187,7 @@ def test_a_second_reversal_is_refused_also_when_the_first_is_in_the_same_stateme
     ((holder,),) = run("SELECT holder FROM ledger_journalentry")
     twice = """
         INSERT INTO ledger_journalentry (holder, kind, memo, metadata, reverses_id)
-        VALUES (%(holder)s, 'reversal', '', '{}', %(entry)s), (%(holder)s, 'reversal', '', '{}', %(entry)s)
+        VALUES (%(holder)s, 'void', '', '{}', %(entry)s), (%(holder)s, 'void', '', '{}', %(entry)s)
     """
     assert refusal(twice, {"holder": holder, "entry": entry}, who=who) == "journal_entry_reversed_once"
 
@@ -196,7 +196,7 @@ def test_a_second_reversal_is_refused_also_when_the_first_is_in_the_same_stateme
 def test_an_entry_of_another_holder_and_a_reversal_cannot_be_reversed(entry: UUID, who: str) -> None:
     reversing = (
         "INSERT INTO ledger_journalentry (id, holder, kind, memo, metadata, reverses_id)"
-        " VALUES (%s, %s, 'reversal', '', '{}', %s)"
+        " VALUES (%s, %s, 'void', '', '{}', %s)"
     )
     assert refusal(reversing, [uuid4(), uuid4(), entry], who=who) == "journal_entry_reverses_original"
     ((holder,),) = run("SELECT holder FROM ledger_journalentry")

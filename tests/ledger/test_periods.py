@@ -79,8 +79,8 @@ def test_closing_waits_for_an_entry_that_is_dated_into_the_period_and_not_commit
 
 def test_control_without_the_lock_an_entry_slips_into_a_period_that_is_closed() -> None:
     ((definition,),) = run("SELECT pg_get_functiondef('period_close_guard'::regproc)")
-    assert "LOCK TABLE ledger_journalentry IN SHARE MODE;" in str(definition)
-    run(str(definition).replace("LOCK TABLE ledger_journalentry IN SHARE MODE;", ""))
+    assert "LOCK TABLE ledger_journalentry IN SHARE ROW EXCLUSIVE MODE;" in str(definition)
+    run(str(definition).replace("LOCK TABLE ledger_journalentry IN SHARE ROW EXCLUSIVE MODE;", ""))
     assert close_beside_a_writer() == (True, 1)
 
 

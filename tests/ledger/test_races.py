@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from ledger import book
+from tests.approvals import asked_to_undo, undone
 from tests.factories import an_entry, post
 from tests.sql import in_parallel, run
 
@@ -73,13 +74,10 @@ def test_twenty_reversals_of_one_entry_at_once_are_one() -> None:
     holder = uuid4()
     (receipt,) = post(an_entry(holder, (*WIN, "1")))
 
-    def reverse() -> None:
-        with transaction.atomic():
-            book.reverse([receipt.entry_id], memo="mistake")
-
-    outcomes = in_parallel([reverse] * 20)
-    assert outcomes.count(None) == 1
-    assert all(isinstance(outcome, book.AlreadyReversed) for outcome in outcomes if outcome is not None)
+    requests = [asked_to_undo(receipt.entry_id, reference=f"ticket-{number}") for number in range(20)]
+    outcomes = in_parallel([lambda request=request: undone(request) for request in requests])  # type: ignore[misc]
+    assert sorted({type(outcome).__name__ for outcome in outcomes}) == ["AlreadyReversed", "Receipt"]
+    assert len([outcome for outcome in outcomes if isinstance(outcome, book.Receipt)]) == 1
 
 
 def test_first_postings_of_a_new_holder_in_parallel_make_one_balance() -> None:

@@ -12,12 +12,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 
 from ledger import book
 from ledger.metrics import readings
 from ledger.tasks import verify_books_task
 from ledger.verification_records import Mode, verify_and_record
+from tests.approvals import undo
 from tests.factories import an_entry, post
 from tests.sql import in_parallel, run, without_triggers
 
@@ -32,8 +33,7 @@ def player() -> UUID:
     post(an_entry(player, ("dream:issued", "player:dream", "3")))
     post(an_entry(player, ("player:dream", "dream:redeemed", "1"), ("usd:rewards-expense", "player:usd", "0.15")))
     (mistake,) = post(an_entry(player, ("dream:issued", "player:dream", "1")))
-    with transaction.atomic():
-        book.reverse([mistake.entry_id], memo="mistake")
+    undo(mistake.entry_id)
     return player
 
 

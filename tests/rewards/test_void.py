@@ -15,6 +15,7 @@ from rewards.keys import create_game_key
 from rewards.models import Game, Scope, Win
 from rewards.services import Recorded, record_wins
 from rewards.voiding import Author, Shares, TakenBack, Voided, void_win, void_wins
+from tests.approvals import undo
 from tests.databases import APP_ROLE
 from tests.factories import NOON, a_claim, a_game, a_player, hours, players
 from tests.sql import APP, OWNER, acting_as, refusal, run
@@ -249,21 +250,20 @@ def test_a_void_that_cannot_be_is_refused_by_its_named_guard(
     create_game_key(game_id=a_game("another").id, scopes=Scope.values)
     pending = Win.objects.get(amount=2)
     with transaction.atomic(durable=True):
-        book.reverse([pending.entry_id], memo="raw", kind="void")
+        book.post(book.reversals([pending.entry_id], memo="raw", kind="void"))
     assert refusal(VOID.format(**(HONEST | forged)), who=who).startswith(guard)
 
 
 @pytest.mark.breaks_books
 def test_a_reversal_that_is_no_void_of_the_win_is_refused_as_one(voided: UUID) -> None:
-    with transaction.atomic(durable=True):
-        book.reverse([Win.objects.get(amount=2).entry_id], memo="raw", kind="reversal")
+    undo(Win.objects.get(amount=2).entry_id)
     assert refusal(VOID.format(**HONEST)) == "void_reverses_its_win"
 
 
 @pytest.mark.parametrize("who", WHO)
 def test_a_void_by_raw_sql_marks_its_win_and_gives_the_day_back(voided: UUID, who: str) -> None:
     with transaction.atomic(durable=True):
-        book.reverse([Win.objects.get(amount=2).entry_id], memo="raw", kind="void")
+        book.post(book.reversals([Win.objects.get(amount=2).entry_id], memo="raw", kind="void"))
         with acting_as(who):
             run(VOID.format(**HONEST))
     assert run("SELECT won FROM rewards_allowance") == [(0,)]
@@ -288,7 +288,10 @@ def broken_claims() -> set[str]:
             "UPDATE rewards_win SET voided_by_id = entry_id WHERE amount = 2",
             {"voids-equal-reversals", "allowances-equal-wins", "wallets-equal-pending-wins"},
         ),
-        ("UPDATE ledger_journalentry SET kind = 'other' WHERE kind = 'void'", {"voids-equal-reversals"}),
+        (
+            "UPDATE ledger_journalentry SET kind = 'other' WHERE kind = 'void'",
+            {"voids-equal-reversals", "entries-by-hand-are-approved"},
+        ),
         (
             "UPDATE ledger_journalentry SET kind = 'void' WHERE kind = 'win'",
             {"voids-equal-reversals", "wins-equal-entries"},
@@ -306,6 +309,5 @@ def test_verify_books_finds_a_forged_void(voided: UUID, statement: str, claims: 
 @pytest.mark.breaks_books
 def test_verify_books_finds_a_win_whose_entry_was_reversed_behind_its_back() -> None:
     win = won(a_player())
-    with transaction.atomic(durable=True):
-        book.reverse([win], memo="by hand")
+    undo(win)
     assert broken_claims() == {"voids-equal-reversals", "wallets-equal-pending-wins"}

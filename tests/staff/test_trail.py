@@ -31,6 +31,7 @@ NOT_CONFIGURATION = {
     "conversion_conversion", "conversion_difference", "conversion_feesettlement", "conversion_providerstatement",
     "conversion_statementline", "conversion_rate", "conversion_ratedecision",
     "conversion_rateproposal", "conversion_runtransition", "conversion_voidedconversion", "ledger_closedday",
+    "ledger_approvaldecision", "ledger_approvaloutcome", "ledger_approvalrequest",
     "ledger_daytotal", "ledger_journalentry", "ledger_posting", "ledger_seal", "ledger_verificationrun",
     "rewards_void", "rewards_win", "staff_factorreset", "staff_signin", "trail_change", "trail_look",
     # about players, sealed, and without their content in any trail; and which keys wrap, which says when by itself
