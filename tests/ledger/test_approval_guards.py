@@ -268,9 +268,9 @@ def test_what_was_asked_and_decided_stays(who: str, table: str, change: str, gua
 
 @pytest.mark.parametrize("who", WHO)
 def test_what_has_expired_is_not_approved_and_may_still_be_refused(who: str, settings: Any) -> None:
-    settings.APPROVAL_OPEN_FOR = timedelta(milliseconds=1)
+    settings.APPROVAL_OPEN_FOR = timedelta(milliseconds=200)
     late = asked("funding", {"amount": "7"}).id
-    run("SELECT pg_sleep(0.01)")
+    run("SELECT pg_sleep(0.3)")
     assert refusal(DECIDE, decide(late), who=who) == "approval_decision_in_time"
     run(DECIDE, decide(late, "refused", word="too late"))
 

@@ -235,9 +235,9 @@ def test_what_the_books_refuse_leaves_the_request_open() -> None:
 
 
 def test_a_request_expires(settings: Settings) -> None:
-    settings.APPROVAL_OPEN_FOR = timedelta(milliseconds=1)
+    settings.APPROVAL_OPEN_FOR = timedelta(milliseconds=200)
     request = asked("funding", FUNDING)
-    run("SELECT pg_sleep(0.01)")
+    run("SELECT pg_sleep(0.3)")
     assert book.request_by_id(request.id).state == "expired"
     with pytest.raises(book.RequestExpired):
         book.approve(request_id=request.id, decided_by=somebody("bob"))
