@@ -46,6 +46,7 @@ from ledger.journal import Entry, Facts, Posting, Receipt, lock_balances, post, 
 from ledger.models import HOUSE
 from ledger.periods import close_period, lock_date
 from ledger.selectors import (
+    SHARE,
     Statement,
     StatementLine,
     TrialBalance,
@@ -61,6 +62,7 @@ from ledger.verification_records import VerificationRecord, latest_verifications
 __all__ = [
     "HOUSE",
     "RECENT_ENTRIES",
+    "SHARE",
     "SINCE",
     "AlreadyDecided",
     "AlreadyReversed",

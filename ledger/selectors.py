@@ -83,6 +83,10 @@ class Statement:
         return self.lines[-1].running if self.lines else self.opening
 
 
+# For another app's statement that needs a wallet in its own snapshot: the share of `{holder}` in the held account
+# `{account}`, both expressions of that statement; null where nothing was ever posted.
+SHARE = "(SELECT amount FROM ledger_balance AS share WHERE share.holder = {holder} AND share.account_id = {account})"
+
 # The held accounts, and what stands in them, in one round trip.
 SHARES = """
 SELECT NULL::uuid, code, 0 FROM ledger_account WHERE held

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from ledger import book
 from rewards.days import Day, day_of, zone
@@ -258,21 +258,37 @@ def _player_here(player_id: UUID, *, now: datetime) -> PlayerDays:
     return player
 
 
+# One statement, so one snapshot without a transaction: tokens and wallet belong together.
+STATS = f"""
+SELECT player.timezone, player.status, player.region,
+       {book.SHARE.format(holder="player.id", account="'player:usd'")},
+       {book.SHARE.format(holder="player.id", account="'player:usd-owed'")},
+       day.day, day.starts_at, day.ends_at, day.cap, day.won
+FROM rewards_player player
+LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.day >= %s AND day.ends_at > %s
+WHERE player.id = %s
+ORDER BY day.day
+"""
+
+
 def stats(player_id: UUID, *, now: datetime) -> Stats:
     """Today's tokens and the USD wallet, as one snapshot. Raises PlayerNotFound, PlayerElsewhere."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        player = _player_here(player_id, now=now)
-        today = player.day_of(now)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT cap, won FROM rewards_allowance WHERE player_id = %s AND day = %s", [player_id, today.date]
-            )
-            cap, won = cursor.fetchone() or (settings.DAILY_CAP, Decimal(0))
-        wallet = book.balances([player_id])[player_id]
-    usd, owed = wallet["player:usd"], wallet["player:usd-owed"]
-    return Stats(today.date, player.timezone, today.ends_at, cap, won, usd, owed, now)
+    horizon = first_day_in_sight(now)
+    with connection.cursor() as cursor:
+        cursor.execute(STATS, [horizon.date() - DATES_APART, horizon, player_id])
+        rows = cursor.fetchall()
+    if not rows:
+        raise PlayerNotFound("there is no such player")
+    timezone, status, region, usd, owed = rows[0][:5]
+    _assert_here(status, region)
+    opened = {
+        Day(date_, starts_at, ends_at): (cap, won)
+        for *_, date_, starts_at, ends_at, cap, won in rows
+        if date_ is not None
+    }
+    today = day_of(now, zone(timezone), tuple(opened))
+    cap, won = opened.get(today, (settings.DAILY_CAP, Decimal(0)))
+    return Stats(today.date, timezone, today.ends_at, cap, won, usd or Decimal(0), owed or Decimal(0), now)
 
 
 def is_player(player_id: UUID) -> bool:

@@ -16,6 +16,7 @@ from rest_framework.serializers import Serializer
 from dreamland.lib.api.conditional import own_data
 from dreamland.lib.api.describe import Described, page_of
 from dreamland.lib.api.errors import InvalidCursor
+from dreamland.lib.api.fields import shared
 from dreamland.lib.api.pages import page, read_cursor, write_cursor
 from dreamland.lib.api.problems import Problem, domain_problem, validation_problem
 from dreamland.lib.api.views import ApiViewSet, read_body
@@ -47,7 +48,7 @@ class WinsApiViewSet(ApiViewSet):
     def win_shape(self, wins: Iterable[WinFacts]) -> WinOut:
         """The shape of these wins: one for all, since making a serializer costs more than using it."""
         converted = [win.id for win in wins if win.converted_by is not None]
-        return WinOut(context={"conversions": self.conversions_of(converted) if converted else {}})
+        return WinOut(context={"conversions": self.conversions_of(converted)}) if converted else shared(WinOut)
 
     def rendered(self, wins: Sequence[WinFacts]) -> list[Any]:
         """The wins as callers see them."""
@@ -102,7 +103,9 @@ class PlayerViewSet(WinsApiViewSet):
     @Described("getStats", answers={200: StatsOut}, problems=READING_PROBLEMS)
     def stats(self, _request: Request, player_id: UUID) -> Response:
         """GET /v1/players/{player_id}/stats: the tokens of the player's day, and the wallet, as one snapshot."""
-        return own_data(Response(StatsOut(selectors.stats(player_id, now=self.now)).data), volatile={"as_of"})
+        return own_data(
+            Response(shared(StatsOut).to_representation(selectors.stats(player_id, now=self.now))), volatile={"as_of"}
+        )
 
     @Described(
         "listWins",

@@ -18,6 +18,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.retry import Retry
 
 KEPT_WINDOWS = 2  # a counter outlives its window, so that clocks of two servers may differ a little
@@ -127,16 +128,32 @@ def tell_stranger(request: HttpRequest, response: HttpResponseBase) -> None:
     tell(response, "stranger", count_call("stranger", address_of(request)))
 
 
+# One command, so one round trip, and no counter without an end: a script runs whole or not at all.
+COUNT = """
+local counts = {}
+for place, key in ipairs(KEYS) do
+    counts[place] = redis.call('INCR', key)
+    if counts[place] == 1 then redis.call('EXPIRE', key, ARGV[place]) end
+end
+return counts
+"""
+
+
 def _add_one(kind: str, identity: str, policies: Sequence[Policy], now_seconds: int) -> list[int]:
-    """INCR and EXPIRE of every window in one MULTI: one round trip, and no counter without an end."""
-    with _client(settings.API_LIMITS_URL).pipeline(transaction=True) as pipeline:
-        for policy in policies:
-            window = now_seconds // policy.window_seconds
-            key = f"limit:{kind}:{identity}:{policy.window_seconds}:{window}"
-            pipeline.incr(key)
-            pipeline.expire(key, KEPT_WINDOWS * policy.window_seconds)
-        answers: list[int] = pipeline.execute()
-    return answers[::2]
+    """Counts the call in the window of each policy that it falls into; how many calls fell into each."""
+    keys = [
+        f"limit:{kind}:{identity}:{policy.window_seconds}:{now_seconds // policy.window_seconds}" for policy in policies
+    ]
+    counts: list[int] = _script(settings.API_LIMITS_URL)(
+        keys=keys, args=[KEPT_WINDOWS * policy.window_seconds for policy in policies]
+    )
+    return counts
+
+
+@cache
+def _script(url: str) -> Script:
+    """COUNT at that address: named by its digest, and sent again where Valkey has forgotten it."""
+    return _client(url).register_script(COUNT)
 
 
 @cache

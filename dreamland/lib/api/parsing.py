@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
 from dreamland.lib.api.errors import BodyTooLarge, DuplicateKey, MalformedJSON, UnknownParameter
+from dreamland.lib.api.fields import shared
 
 # A whole string (also one that never ends) or one bracket. Possessive, so that the scan stays linear for any body.
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
@@ -105,7 +106,7 @@ def parse_query(request: Request, serializer_class: type[Serializer[Any]]) -> di
 
     Raises UnknownParameter for any other one, ValidationError for a bad value or one given twice.
     """
-    serializer = serializer_class()
+    serializer = shared(serializer_class)
     given = dict(request.query_params.lists())
     if settings.REGIONS:  # another region may have sent the call here
         given.pop(HOPS, None)

@@ -15,7 +15,7 @@ from rest_framework.viewsets import ViewSet
 
 from dreamland.lib.api import limits
 from dreamland.lib.api.errors import MalformedJSON
-from dreamland.lib.api.fields import StrictSerializer
+from dreamland.lib.api.fields import StrictSerializer, shared
 from dreamland.lib.api.parsing import parse_query
 from dreamland.lib.api.permissions import Admitted, Credential
 
@@ -97,5 +97,5 @@ def read_body(request: Request, serializer: type[Serializer[Any]]) -> dict[str, 
         raise MalformedJSON("there is no body, or no Content-Length that says so")
     if request.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}:
         raise UnsupportedMediaType(request.content_type, "a body is sent as it is, in no Content-Encoding")
-    value: dict[str, Any] = serializer().run_validation(request.data)
+    value: dict[str, Any] = shared(serializer).run_validation(request.data)
     return value
