@@ -63,5 +63,6 @@ NO_PERSON = {
 # What an export tells of a player (dreamland.lib.portability). Nothing that is personal by itself.
 OF_PLAYER = dict.fromkeys(["conversion_conversion", "conversion_voidedconversion"], "player_id = %(player)s")
 OF_OTHERS = {
-    "staff": "conversion_feesettlement conversion_providerstatement conversion_rate conversion_ratedecision conversion_rateproposal",
+    "staff": "conversion_feesettlement conversion_providerstatement conversion_rate conversion_ratedecision"
+    " conversion_rateproposal",
 }
