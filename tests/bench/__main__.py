@@ -14,7 +14,7 @@ from tests.bench import harness
 # Figures beside their floors, in order of reading.
 NAMES = ("wins", "http", "books", "conversion", "beside", "reads", "growth", "hot", "starting", "peers")
 # Tables of their own kind, each in a process of its own and with arguments of its own.
-OTHERS = ("workers", "verification", "exports", "data_types", "back_office", "world")
+OTHERS = ("profiles", "workers", "verification", "exports", "data_types", "back_office", "world")
 
 
 def main(arguments: list[str]) -> int:
