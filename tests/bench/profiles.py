@@ -96,7 +96,7 @@ def profile(name: str, call: Callable[[], None], count: int) -> None:
         call()
     cpu, wall = time.process_time() - before, time.perf_counter() - began
     harness.say(f"\n== {name}: {cpu / count * 1_000:.2f} ms CPU of Python a call, {wall / count * 1_000:.2f} ms in all")
-    profiler = cProfile.Profile()
+    profiler = cProfile.Profile(time.process_time)
     profiler.enable()
     for _ in range(count):
         call()
