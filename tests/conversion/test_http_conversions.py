@@ -135,3 +135,27 @@ def test_a_page_of_converted_wins_costs_as_many_queries_as_one(time_machine: Any
     assert cost(f"/v1/players/{one}/wins") == cost(f"/v1/players/{many}/wins") <= 6
     time_machine.move_to(TOMORROW)
     assert cost(f"/v1/players/{one}/usd-history") == cost(f"/v1/players/{many}/usd-history") <= 4
+
+
+def test_page_one_thousand_of_the_history_costs_as_many_queries_as_page_one(time_machine: Any) -> None:
+    """Six weeks of a win in each hour."""
+    player, client = a_player(), a_client(a_game())
+    for hours in range(1_000):
+        win(player, "0.1", at=HOUR + timedelta(hours=hours))
+    over = HOUR + timedelta(days=50)
+    while convert_due_hours(now=over).done:
+        pass
+    time_machine.move_to(over)
+    cursor, seen = None, set()
+    for limit in (200, 200, 200, 200, 199):
+        page = history(client, player, f"?limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
+        cursor, seen = page["next_cursor"], seen | {line["id"] for line in page["items"]}
+
+    def cost(query: str) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            [line] = history(client, player, query)["items"]
+        assert (line["id"] in seen) == (query == "?limit=1")
+        return len(queries)
+
+    assert len(seen) == 999
+    assert cost(f"?limit=1&cursor={cursor}") == cost("?limit=1") <= 6
