@@ -29,6 +29,7 @@ INSECURE_HTTP = env.bool("INSECURE_HTTP", default=False)
 
 REGION = env.str("REGION", default="")  # this cell's name, or "centre"
 REGIONS: dict[str, str] = env.json("REGIONS", default={})  # every region's address: {"eu": "https://eu.example"}
+MOVE_KEY = env.str("MOVE_KEY", default="")  # seals the profiles of players on the way; the same in every region
 CLOSING_SPAN = timedelta(hours=1)  # how long an hour is for the centre's control totals; shorter in trials
 CLOSING_MARGIN = timedelta(seconds=2)  # after which an hour is over for sure, also where a clock is set back a little
 

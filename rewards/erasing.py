@@ -5,6 +5,7 @@ up the name that the centre knows him by (sql/erasure.sql). Here stands what com
 to be kept, and that the erasure is told to the list that no restore rolls back.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -25,6 +26,8 @@ from rewards.errors import LOST_PROFILE_RACES, PlayerNotFound
 from rewards.models import Player
 from rewards.profile_values import ProfileFacts
 from rewards.profiles import Draft, Stored, opened, put_profile, sealed_draft, stored_of
+
+log = logging.getLogger(__name__)
 
 
 class MoneyOpen(DomainError):
@@ -88,6 +91,7 @@ def _erase(player_id: UUID, now: datetime, user_id: int | None, *, leave_open: b
             put_profile(player_id, minimum)
         if not listed:
             erasure_list.append(player_id, erased.erased_at)
+    log.info("player erased", extra={"player_id": player_id, "retain_until": until, "again": listed})
     return erased
 
 

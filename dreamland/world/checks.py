@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.db import connection
 
+from dreamland.world.travel import move_key
 from ledger.book import Check, register_checks
 
 NAME = r"[a-z]{2,8}"
@@ -39,6 +40,16 @@ def regions(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Chec
                 f"REGIONS has no address for {wrong[0]!r}.",
                 hint="An origin without a path: https://eu.dreamland.example.",
                 id="dreamland.E022",
+            )
+        )
+    try:
+        move_key()
+    except ValueError as error:
+        found.append(
+            Error(
+                f"MOVE_KEY is no key: {error}.",
+                hint="32 random bytes in Base64, the same in every region: openssl rand -base64 32.",
+                id="dreamland.E023",
             )
         )
     return found

@@ -25,14 +25,12 @@ from dreamland.local.attachment import CHECKOUT, local_defaults
 from dreamland.local.errors import LocalServerError
 from dreamland.local.postgres import DATABASE, OWNER, Postgres
 from dreamland.local.supervisor import APP_ROLE
-from dreamland.world import centre, checking, mending, preflight, publishing, reference, subscriptions
-from dreamland.world.contract import FACTS, REFERENCE, Publication
-from dreamland.world.subscriptions import Subscription
+from dreamland.world import centre, checking, joining, mending, preflight, reference, subscriptions
+from dreamland.world.contract import FACTS, Publication
+from dreamland.world.joining import ANALYTICS_READER, REFERENCE_READER, Place, facts_of
 
 REGIONS = ("eu", "us")
 CENTRE = "centre"
-ANALYTICS_READER = "analytics_reader"
-REFERENCE_READER = "reference_reader"
 MIGRATE_SECONDS = 300.0
 COPY_SECONDS = 120.0
 COMMON = {
@@ -122,12 +120,16 @@ class World:
         return Cell(name, postgres)
 
     def start(self) -> None:
-        """Starts every cluster, made from the template where there is none yet, and connects them."""
+        """Starts every cluster and connects them."""
+        self.start_clusters()
+        self.connect()
+
+    def start_clusters(self) -> None:
+        """Starts every cluster, made from the template where there is none yet."""
         for cell in self.cells.values():
             if not cell.postgres.data.exists():
                 grow(cell.postgres, self.root.parent / "world-templates")
             cell.start()
-        self.connect()
 
     def stop(self) -> None:
         """Ends every cluster, the centre first: it would ask the others again and again."""
@@ -148,46 +150,35 @@ class World:
 
     def publish_reference(self) -> None:
         with self.centre.connect() as connection:
-            reference.add_settlement_accounts(connection, self.regions)
-            publishing.publish(connection, REFERENCE, reader=REFERENCE_READER, password=self.password(REFERENCE_READER))
+            joining.publish_reference(connection, self.regions, password=self.password(REFERENCE_READER))
 
     def make_analytics(self, facts: Publication = FACTS) -> None:
-        with self.centre.connect("postgres") as connection:
-            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [centre.DATABASE]).fetchone() is None:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(centre.DATABASE)))
+        self.make_analytics_database()
         with self.centre.connect(centre.DATABASE) as connection:
             centre.make_schema(connection, facts, self.regions)
 
+    def make_analytics_database(self) -> None:
+        with self.centre.connect("postgres") as connection:
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [centre.DATABASE]).fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(centre.DATABASE)))
+
     def publish_facts(self, region: str, facts: Publication = FACTS) -> None:
         with self.cells[region].connect() as connection:
-            publishing.publish_facts(
-                connection, facts, reader=ANALYTICS_READER, password=self.password(ANALYTICS_READER)
-            )
+            joining.publish_facts(connection, password=self.password(ANALYTICS_READER), facts=facts)
 
     def join(self, region: str) -> None:
         """Takes a region into the world: reference data in, facts out."""
-        incoming, outgoing = reference.subscription(region), facts_of(region)
         with self.cells[region].connect() as connection:
             from_centre = self.conninfo(CENTRE, REFERENCE_READER)
-            if subscriptions.exists(connection, incoming.name):
-                subscriptions.reconnect(connection, incoming.name, from_centre)
-            else:
-                reference.adopt(connection)
-                subscriptions.subscribe(connection, incoming, from_centre)
-                subscriptions.wait_until_copied(connection, incoming.name, COPY_SECONDS)
+            joining.take_reference(connection, region, from_centre, seconds=COPY_SECONDS)
         self.publish_facts(region)
         with self.centre.connect(centre.DATABASE) as connection:
-            if subscriptions.exists(connection, outgoing.name):
-                subscriptions.reconnect(connection, outgoing.name, self.conninfo(region, ANALYTICS_READER))
-            else:
-                self.receive(connection, region)
+            self.receive(connection, region)
 
     def receive(self, connection: psycopg.Connection[Any], region: str) -> None:
-        """Subscribes the centre to a region: the first copy, which needs more than the stream, then the stream."""
-        outgoing = facts_of(region)
-        with centre.copying(connection, FACTS, region):
-            subscriptions.subscribe(connection, outgoing, self.conninfo(region, ANALYTICS_READER))
-            subscriptions.wait_until_copied(connection, outgoing.name, COPY_SECONDS)
+        """Subscribes the centre to a region, or tells the subscription where the region is now."""
+        from_region = self.conninfo(region, ANALYTICS_READER)
+        joining.take_facts(connection, region, from_region, seconds=COPY_SECONDS)
 
     def reseed(self, region: str) -> None:
         """Throws away what the centre has of a region and takes it all again; the others stream on."""
@@ -231,15 +222,12 @@ class World:
 
     def conninfo(self, name: str, reader: str) -> str:
         """How a subscription reaches the cluster `name`. In production with `sslmode=verify-full`."""
+        return self.place_of(name).conninfo(reader, self.password(reader), name)
+
+    def place_of(self, name: str) -> Place:
+        """Where a cell's database is, for us and for the others."""
         parts = urlsplit(self.cells[name].url)
-        return psycopg.conninfo.make_conninfo(
-            host=parts.hostname,
-            port=parts.port,
-            dbname=DATABASE,
-            user=reader,
-            password=self.password(reader),
-            application_name=f"{reader}_of_{name}",
-        )
+        return Place(self.cells[name].url, {"host": str(parts.hostname), "port": str(parts.port), "dbname": DATABASE})
 
     def environment(self, name: str) -> dict[str, str]:
         """The variables with which `manage.py` acts as the owner of a cell."""
@@ -251,11 +239,6 @@ class World:
             "REGION": name,
             "REGIONS": json_of_addresses(self.regions),
         }
-
-
-def facts_of(region: str) -> Subscription:
-    """The centre's subscription to a region."""
-    return Subscription(f"facts_{region}", centre.receiver(region), (FACTS.name,))
 
 
 def json_of_addresses(regions: tuple[str, ...]) -> str:

@@ -29,4 +29,10 @@ class WaitsForConversion(DomainError):
     code: ClassVar[str] = "waits-for-conversion"
 
 
+class LuggageSealedOtherwise(DomainError):
+    """What came along was sealed under another key, or for another move."""
+
+    code: ClassVar[str] = "luggage-sealed-otherwise"
+
+
 MOVE_REFUSALS: dict[str, type[DomainError]] = {"transfer_each_end_once": MoveNotFound}

@@ -1,4 +1,4 @@
-"""The process that keeps a world running until it is told to end: `keeper ROOT`, in a session of its own.
+"""The process that keeps a world running until it is told to end: `keeper ROOT SECONDS`, in a session of its own.
 
 It starts the clusters, says in `world.json` where they are, brings back what dies, and closes hours in every region,
 short ones so that one can watch.
@@ -24,7 +24,7 @@ from dreamland.local.attachment import CHECKOUT
 from dreamland.local.errors import LocalServerError
 from dreamland.world.clusters import World
 
-SPAN_SECONDS = 2  # an "hour" here
+SPAN_SECONDS = 2.0  # an "hour" here
 TICK_SECONDS = 0.5
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
@@ -34,8 +34,8 @@ log = logging.getLogger("keeper")
 
 
 def main(arguments: list[str]) -> int:
-    """Keeps the world below the directory named; 0 when it was asked to end."""
-    root = Path(arguments[0])
+    """Keeps the world below the directory named; 0 when it was asked to end. An "hour" lasts as long as is said."""
+    root, span_seconds = Path(arguments[0]), float(arguments[1])
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
@@ -49,14 +49,14 @@ def main(arguments: list[str]) -> int:
             state = {name: cell.url for name, cell in world.cells.items()}
             files.write_private(root / STATE, json.dumps({"keeper": os.getpid(), "cells": state}))
             while not ending.wait(TICK_SECONDS):
-                _look_after(world)
+                _look_after(world, span_seconds)
         finally:
             (root / STATE).unlink(missing_ok=True)
             world.stop()
     return 0
 
 
-def _look_after(world: World) -> None:
+def _look_after(world: World, span_seconds: float) -> None:
     """Restarts what has died; tells the centre what is over."""
     for cell in world.cells.values():
         if not cell.postgres.alive():
@@ -65,18 +65,23 @@ def _look_after(world: World) -> None:
                 cell.start()
     for region in world.regions:
         with contextlib.suppress(psycopg.Error), world.cells[region].connect() as connection:
-            connection.execute("SELECT world_fence_hours(make_interval(secs => %s), interval '0')", [SPAN_SECONDS])
+            connection.execute("SELECT world_fence_hours(make_interval(secs => %s), interval '0')", [span_seconds])
             while connection.execute("SELECT world_close_next_hour()").fetchone() != (None,):
                 pass
             connection.execute("SELECT world_give_beat()")
 
 
-def up(root: Path) -> World:
-    """The world below `root`, started where it does not run. Raises LocalServerError with the end of the log."""
+def up(root: Path, *, span_seconds: float = SPAN_SECONDS) -> World:
+    """The world below `root`, started where it does not run, with "hours" of `span_seconds`.
+
+    Raises LocalServerError with the end of the log.
+    """
+    if (found := running(root)) is not None:
+        return found
     files.make_directory(root, 0o755 if os.geteuid() == 0 else 0o700)
     with files.opened_log(root / LOG) as output:
         keeper = subprocess.Popen(  # noqa: S603  our own program
-            [sys.executable, "-m", __name__, str(root)],
+            [sys.executable, "-m", __name__, str(root), str(span_seconds)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

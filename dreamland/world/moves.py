@@ -2,15 +2,15 @@
 
     begin     at home     wins are refused (409) while what is pending is converted
     depart    at home     balances go to the settlement account; the player's row says where he went
-    arrive    over there  the same balances come from the settlement account; the day goes on where it was
-    confirm   at home     what was kept for the journey is thrown away
+    arrive    over there  the same balances come from the settlement account; day and profile go on where they were
+    confirm   at home     what was kept for the journey is thrown away, and what is known about the person
 
 The books of both regions are right after each step. Between `depart` and `arrive` the money is on the settlement
 account, and the centre sees it in transit (docs/infrastructure.md, "Moving a player").
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -21,10 +21,12 @@ from django.db import connection, transaction
 
 from dreamland.lib.errors import named_refusals
 from dreamland.world.errors import MOVE_REFUSALS, AlreadyMoving, MoveNotFound, PlayerLivesHere, WaitsForConversion
-from dreamland.world.models import Move, Transfer
+from dreamland.world.models import Move, PlayerReference, Transfer
+from dreamland.world.travel import opened_profile, sealed_profile
 from ledger import book
 from rewards.errors import PlayerClosed, PlayerElsewhere, PlayerNotFound, PlayerSuspended
 from rewards.models import Player
+from rewards.profiles import Stored, put_profile, remove_profile, sealed_draft
 
 State, Status = Move.State, Player.Status
 
@@ -42,7 +44,10 @@ class CarriedDay:
 
 @dataclass(frozen=True, slots=True)
 class Luggage:
-    """All that the other region needs. `usd` and `usd_owed` are what the player holds and owes, in USD."""
+    """All that the other region needs. `usd` and `usd_owed` are what the player holds and owes, in USD.
+
+    `profile` is sealed for the journey (dreamland.world.travel).
+    """
 
     transfer: UUID
     player: UUID
@@ -52,6 +57,7 @@ class Luggage:
     usd: Decimal
     usd_owed: Decimal
     days: tuple[CarriedDay, ...]
+    profile: str | None = field(default=None, repr=False)
 
 
 def settlement(region: str) -> str:
@@ -110,12 +116,17 @@ WHERE player_id = %s AND ends_at > %s AND won > 0 ORDER BY day
 """
 
 
-@transaction.atomic(durable=True)
 def depart(*, transfer_id: UUID, own_region: str, now: datetime) -> Luggage:
     """Books the player's balances onto the settlement account and says what goes along; again, the same.
 
-    Raises MoveNotFound, WaitsForConversion while wins of his are pending.
+    Raises MoveNotFound, WaitsForConversion while wins of his are pending, KeysUnavailable.
     """
+    # Nobody writes the profile of a player on the way, so it is the same under the lock.
+    return _depart(transfer_id, own_region, now, sealed_profile(_move(transfer_id).player_id, transfer_id))
+
+
+@transaction.atomic(durable=True)
+def _depart(transfer_id: UUID, own_region: str, now: datetime, profile: str | None) -> Luggage:
     move = _move(transfer_id)
     _locked_status(move.player_id)
     move = _move(transfer_id)
@@ -139,6 +150,7 @@ def depart(*, transfer_id: UUID, own_region: str, now: datetime) -> Luggage:
         usd=shares["player:usd"],
         usd_owed=shares["player:usd-owed"],
         days=days,
+        profile=profile,
     )
     _book(luggage, Transfer.Direction.OUT, move.region, move.begun_by_id)
     Player.objects.filter(pk=move.player_id).update(status=Status.MOVED)
@@ -163,12 +175,15 @@ RETURNING player.id
 
 
 def arrive(*, luggage: Luggage, own_region: str, user_id: int) -> bool:
-    """Takes the player in with balances and days; False where that was done before. In one transaction.
+    """Takes the player in with balances, days and profile; False where that was done before. In one transaction.
 
-    Who comes back is active again. Raises PlayerLivesHere, MoveNotFound where another region is meant.
+    Who comes back is active again. Raises PlayerLivesHere, MoveNotFound where another region is meant,
+    LuggageSealedOtherwise, KeysUnavailable.
     """
     if luggage.to_region != own_region:
         raise MoveNotFound("this player goes to another region", region=luggage.to_region)
+    profile = opened_profile(luggage.profile, luggage.transfer)
+    draft = sealed_draft(luggage.player, profile, Stored()) if profile else None
     with transaction.atomic(durable=True), named_refusals(MOVE_REFUSALS):
         with connection.cursor() as cursor:
             cursor.execute("SELECT FROM world_transfer WHERE transfer = %s AND direction = 'in'", [luggage.transfer])
@@ -188,17 +203,27 @@ def arrive(*, luggage: Luggage, own_region: str, user_id: int) -> bool:
                     [each.won for each in luggage.days],
                 ],
             )
+        if draft:
+            put_profile(luggage.player, draft)
         _book(luggage, Transfer.Direction.IN, luggage.from_region, user_id)
     return True
 
 
 @transaction.atomic(durable=True)
 def confirm(*, transfer_id: UUID) -> None:
-    """The other region has it all: the luggage is thrown away. Again, it is. Raises MoveNotFound."""
+    """The other region has it all: what was kept for the journey goes, and what is known about the person here.
+
+    That is the profile with its key, the time zone, and the name at the centre; the books stay. Who is back already
+    keeps them. Again, it changes nothing. Raises MoveNotFound.
+    """
     move = _move(transfer_id)
     if move.state == State.BEGUN:
         raise MoveNotFound("the player has not departed yet")
     if move.state == State.DEPARTED:
+        if _locked_status(move.player_id) == Status.MOVED:
+            remove_profile(move.player_id)
+            Player.objects.filter(pk=move.player_id).update(timezone="UTC")
+            PlayerReference.objects.filter(player_id=move.player_id).delete()
         Move.objects.filter(pk=move.pk).update(state=State.DONE, luggage=None)
 
 
@@ -232,7 +257,7 @@ def unpacked(luggage: Luggage) -> dict[str, Any]:
     """The luggage as JSON: amounts as decimal strings, times as RFC 3339."""
     flat = asdict(luggage)
     days = [{name: str(value) for name, value in day.items()} for day in flat.pop("days")]
-    return {**{name: str(value) for name, value in flat.items()}, "days": days}
+    return {**{name: str(value) for name, value in flat.items() if value is not None}, "days": days}
 
 
 def packed(content: Mapping[str, Any]) -> Luggage:
@@ -255,4 +280,5 @@ def packed(content: Mapping[str, Any]) -> Luggage:
             )
             for day in content["days"]
         ),
+        profile=content.get("profile"),
     )

@@ -95,8 +95,12 @@ def wait_until_copied(connection: psycopg.Connection[Any], name: str, seconds: f
 def wait_until_caught_up(
     publisher: psycopg.Connection[Any], name: str, seconds: float, *, position: str | None = None
 ) -> None:
-    """Returns when the subscriber has confirmed everything up to now, or up to `position`. Raises NotReadyError."""
-    position = position or _value(publisher, "SELECT pg_current_wal_insert_lsn()::text", [])
+    """Returns when the subscriber has confirmed everything up to now, or up to `position`. Raises NotReadyError.
+
+    What is committed is flushed. Behind it PostgreSQL inserts notes of its own that may wait for seconds to be flushed,
+    and nothing is sent before.
+    """
+    position = position or _value(publisher, "SELECT pg_current_wal_flush_lsn()::text", [])
     deadline = time.monotonic() + seconds
     behind = "SELECT confirmed_flush_lsn < %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
     while _value(publisher, behind, [position, name]) is not False:

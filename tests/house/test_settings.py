@@ -63,6 +63,8 @@ def test_the_deployment_check_is_silent_under_production_settings() -> None:
         ({"RATE_FIXED_PRICE": "-1"}, "dreamland.E003"),
         ({"RATE_MIN": "2000"}, "dreamland.E004"),
         ({"REGION": "eu"}, "dreamland.E021"),
+        ({"MOVE_KEY": "c2hvcnQ="}, "dreamland.E023"),
+        ({"MOVE_KEY": "not Base64!"}, "dreamland.E023"),
         ({"REGIONS": '{"e u": "https://eu.dreamland.example"}'}, "dreamland.E020"),
         ({"REGION": "eu", "REGIONS": '{"eu": "http://eu.dreamland.example"}'}, "dreamland.E022"),
     ],

@@ -27,6 +27,7 @@ from rewards.models import Erasure, Player
 from rewards.profile_values import ProfileFacts
 from rewards.profiles import find_players, read_profile
 from rewards.services import Recorded, Refused, record_wins, register_player
+from rewards.tasks import forget_retained_task
 from rewards.tokens import create_player_token
 from rewards.vault_keys import begin_epoch, destroy_epoch, rewrap
 from tests.factories import NOON, a_claim, a_game, an_entry, hours
@@ -214,6 +215,7 @@ def test_what_is_kept_follows_new_epochs_and_goes_on_the_day_after_its_date(time
     assert read_profile(player) is None
     assert run("SELECT 1 FROM rewards_playerkey") == []
     assert forget_retained(now=NOON) == 0
+    forget_retained_task()  # what beat rings for
 
 
 # --- What is in the way ------------------------------------------------------------------------------------------

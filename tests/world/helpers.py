@@ -21,8 +21,8 @@ from rewards.services import Recorded, record_wins
 from tests.factories import NOON, a_claim, hours
 from tests.sql import run
 
-SPAN = timedelta(seconds=0.5)  # an "hour" of these tests
-FENCED_SECONDS = 0.6  # after which everything from before lies in an hour that is over
+FIRST_SPAN = timedelta(seconds=0.2)  # an "hour" of these tests, where there was none before
+SINCE_LAST = "SELECT clock_timestamp() - max(ends_at), max(ends_at) >= %s FROM world_hourfence"
 
 
 @contextmanager
@@ -33,15 +33,27 @@ def acting_in(world: World, name: str) -> Iterator[None]:
         yield
 
 
-def tell(world: World, *, everything: bool = False) -> None:
-    """Closes what is over everywhere, and waits until the centre has it; `everything`: all that is written by now."""
-    if everything:
-        time.sleep(FENCED_SECONDS)
+def tell(world: World) -> None:
+    """Closes everything that is written by now, everywhere, and waits until the centre has it."""
     for region in world.regions:
         with acting_in(world, region):
-            close_hours(span=SPAN, margin=timedelta(0))
+            close_until_now()
             give_beat()
     world.catch_up()
+
+
+def close_until_now() -> None:
+    """One more "hour", from the end of the last one to now; so nobody has to wait for a full one."""
+    if not run("SELECT EXISTS (SELECT 1 FROM ledger_journalentry)")[0][0]:
+        return
+    [(now,)] = run("SELECT clock_timestamp()")
+    while True:
+        [(since, done)] = run(SINCE_LAST, [now])
+        if done:
+            return
+        close_hours(span=since or FIRST_SPAN, margin=timedelta(0))
+        if since is None:
+            time.sleep(FIRST_SPAN.total_seconds())
 
 
 def win(player: UUID, game: Game, amount: str = "0.01") -> UUID:

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from conversion.services import fetch_rate
-from dreamland.world.clusters import ANALYTICS_READER, REFERENCE_READER, World
+from dreamland.world.clusters import World
 from dreamland.world.contract import FACTS, REFERENCE
+from dreamland.world.joining import ANALYTICS_READER, REFERENCE_READER
 from tests.factories import NOON, a_game, hours
 from tests.world.helpers import acting_in, rows
 

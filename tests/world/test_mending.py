@@ -69,13 +69,13 @@ def test_what_is_falsified_at_the_centre_is_seen_and_repaired_from_the_region(
     world: World, game: Game, analytics: Analytics, falsify: str, kinds: set[str]
 ) -> None:
     some_wins(world, game, count=1)
-    tell(world, everything=True)
+    tell(world)
     tell(world)
     analytics.execute(falsify.encode())
     found = world.verify()
     assert kinds <= {finding.kind for finding in found}
     assert {finding.region for finding in found} == {"eu"}
-    tell(world, everything=True)  # so that what is falsified lies in closed hours by now, a beat too
+    tell(world)  # so that what is falsified lies in closed hours by now, a beat too
     mended = world.repair("eu")
     if (
         "entry-missing" in kinds and "hour-differs" not in kinds
@@ -101,7 +101,7 @@ def test_one_region_is_taken_anew_while_the_other_one_streams(world: World, game
             lambda: rows(analytics, "SELECT count(*) FROM rewards_win WHERE region = 'us'")[0][0] == before + 4, 10
         )
         assert rows(us, slot)[0][1] == pid  # the other one's stream was never broken off
-    tell(world, everything=True)
+    tell(world)
     for region in world.regions:
         told, found = figures(world, region)
         assert found == told
@@ -111,20 +111,20 @@ def test_a_centre_restored_from_an_old_backup_is_noticed_and_repaired(world: Wor
     """PostgreSQL itself says nothing: the stream goes on behind what was confirmed, and all looks well."""
     centre = world.cells[CENTRE]
     some_wins(world, game)
-    tell(world, everything=True)
+    tell(world)
     centre.postgres.stop()
     backup = centre.postgres.home / "backup"
     shutil.rmtree(backup, ignore_errors=True)
     subprocess.run(["cp", "-a", str(centre.postgres.data), str(backup)], check=True)
     centre.start()
     some_wins(world, game)
-    tell(world, everything=True)
+    tell(world)
     centre.postgres.stop()
     shutil.rmtree(centre.postgres.data)
     backup.rename(centre.postgres.data)
     centre.start()
     some_wins(world, game)
-    tell(world, everything=True)
+    tell(world)
     found = world.verify()
     assert {(finding.region, finding.kind) for finding in found} >= {
         *(("eu", "hour-missing"), ("us", "hour-missing"), ("eu", "beat-missing"), ("us", "beat-missing"))
@@ -172,7 +172,7 @@ def test_a_new_column_goes_to_the_centre_first_and_loses_nothing(
         assert world.preflight("eu", wider) == ()
         world.release(["eu"], wider)
         some_wins(world, game)
-        tell(world, everything=True)
+        tell(world)
         channels = "SELECT count(*) FROM ledger_journalentry WHERE region = %s AND channel = 'web'"
         assert rows(analytics, channels, "eu")[0][0] == 4
         assert rows(analytics, channels, "us")[0][0] == 0
@@ -193,7 +193,7 @@ def test_control_in_the_wrong_order_only_that_region_stops_and_goes_on_by_itself
         some_wins(world, game)
         assert files.wait_until(lambda: {f.region for f in world.verify() if f.kind == "stream-stopped"} == {"eu"}, 10)
         world.make_analytics(wider)
-        tell(world, everything=True)
+        tell(world)
         assert world.verify() == ()
         assert rows(analytics, "SELECT count(*) FROM ledger_journalentry WHERE channel = 'web'")[0][0] == 4
     finally:

@@ -1,5 +1,7 @@
 """A player goes to another region with all he has, once, and with one day's cap."""
 
+import json
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,11 +23,20 @@ from conversion.services import fetch_rate
 from dreamland.world import moves
 from dreamland.world.checking import Limits
 from dreamland.world.clusters import CENTRE, World
-from dreamland.world.errors import AlreadyMoving, MoveNotFound, PlayerLivesHere, WaitsForConversion
-from dreamland.world.moves import Luggage
+from dreamland.world.errors import (
+    AlreadyMoving,
+    LuggageSealedOtherwise,
+    MoveNotFound,
+    PlayerLivesHere,
+    WaitsForConversion,
+)
+from dreamland.world.moves import Luggage, packed, unpacked
+from dreamland.world.travel import opened_profile
 from ledger import book
 from rewards.errors import DailyCapExceeded, PlayerElsewhere, PlayerMoving
 from rewards.models import Game
+from rewards.profile_values import ProfileFacts
+from rewards.profiles import find_players, read_profile
 from rewards.services import Recorded, Refused, record_wins, register_player
 from tests.factories import NOON, a_claim, a_player, an_entry, hours, post
 from tests.http import a_client, problem_of
@@ -254,6 +265,86 @@ def test_a_player_leaves_when_his_wins_are_converted_and_not_before(world: World
     assert luggage.usd == Decimal("0.675")
     arrive(world, luggage)
     confirm(world, luggage)
+
+
+@pytest.fixture
+def move_key(settings: Any) -> None:
+    settings.MOVE_KEY = b64encode(bytes(range(32))).decode()
+
+
+ADA = {"name": "Ada Lovelace", "email": "ada@example.org", "country": "GB"}
+
+
+def known(world: World, player: UUID) -> dict[str, ProfileFacts | None]:
+    """What each region knows about the person."""
+    found = {}
+    for region in world.regions:
+        with acting_in(world, region):
+            found[region] = read_profile(player)
+    return found
+
+
+def person(world: World) -> UUID:
+    with acting_in(world, "eu"):
+        return register_player(player_id=uuid4(), timezone="Europe/Paris", profile=ADA).player.id
+
+
+def test_a_profile_goes_along_sealed_and_stays_in_one_region_only(world: World, move_key: None) -> None:
+    player, ada = person(world), ProfileFacts(**ADA)
+    luggage = depart(world, player)
+    assert "Ada" not in json.dumps(unpacked(luggage))
+    assert packed(json.loads(json.dumps(unpacked(luggage)))) == luggage
+    assert arrive(world, luggage)
+    with acting_in(world, "us"):
+        assert player in find_players(email="ADA@example.org")
+        register_player(player_id=player, timezone="Europe/Paris", profile=ADA | {"name": "Ada King"})
+    assert not arrive(world, luggage)  # again: what is known by now stays
+    assert known(world, player) == {"eu": ada, "us": ProfileFacts(**(ADA | {"name": "Ada King"}))}
+    confirm(world, luggage)
+    assert known(world, player)["eu"] is None
+    with acting_in(world, "eu"):
+        assert run("SELECT 1 FROM rewards_playerkey WHERE player_id = %s", [player]) == []
+        assert run("SELECT timezone, luggage FROM rewards_player JOIN world_move ON player_id = rewards_player.id"
+                   " WHERE rewards_player.id = %s", [player]) == [("UTC", None)]  # fmt: skip
+
+
+def test_who_is_back_before_the_first_move_is_confirmed_keeps_the_profile(world: World, move_key: None) -> None:
+    player = person(world)
+    out = depart(world, player)
+    arrive(world, out)
+    back = depart(world, player, region="us", to="eu")
+    arrive(world, back)
+    confirm(world, out)
+    confirm(world, back)
+    assert known(world, player) == {"eu": ProfileFacts(**ADA), "us": None}
+
+
+def test_without_a_key_the_profile_stays_and_goes_when_the_move_is_confirmed(world: World) -> None:
+    player = person(world)
+    luggage = depart(world, player)
+    assert luggage.profile is None
+    arrive(world, luggage)
+    confirm(world, luggage)
+    assert known(world, player) == {"eu": None, "us": None}
+
+
+@pytest.mark.parametrize("key", ["", b64encode(bytes(32)).decode()], ids=["none", "another"])
+def test_a_profile_that_cannot_be_opened_there_lets_nobody_in_half(
+    world: World, move_key: None, settings: Any, key: str
+) -> None:
+    player = person(world)
+    luggage = depart(world, player)
+    right, settings.MOVE_KEY = settings.MOVE_KEY, key
+    with pytest.raises(LuggageSealedOtherwise):
+        arrive(world, luggage)
+    with acting_in(world, "us"):
+        assert run("SELECT 1 FROM rewards_player WHERE id = %s", [player]) == []
+    settings.MOVE_KEY = right
+    with pytest.raises(LuggageSealedOtherwise):  # sealed for another journey
+        opened_profile(luggage.profile, uuid4())
+    arrive(world, luggage)
+    confirm(world, luggage)
+    assert known(world, player)["us"] == ProfileFacts(**ADA)
 
 
 def test_what_a_player_owes_goes_along(world: World) -> None:

@@ -32,7 +32,7 @@ def test_what_regions_commit_is_at_the_centre_by_count_sum_and_digest(
             taken, _ = win(player, game, amount), win(player, game, amount)
             void_win(win_id=taken, reason="a mistake", author=Author())
             finish_hours()
-    tell(world, everything=True)
+    tell(world)
     for region in world.regions:
         told, found = figures(world, region)
         assert found == told
@@ -61,7 +61,7 @@ def test_a_crash_of_either_side_loses_and_doubles_nothing(world: World, game: Ga
                 world.cells[name].crash()
             for name in crashed:
                 world.cells[name].start()
-    tell(world, everything=True)
+    tell(world)
     for region in world.regions:
         told, found = figures(world, region)
         assert found == told
@@ -82,7 +82,7 @@ def test_an_hour_waits_for_who_is_still_at_it_and_then_counts_him(world: World, 
                 " RETURNING id, posted_at",
                 late,
             )
-            tell(world, everything=True)  # everybody else's is told; this hour is not closed
+            tell(world)  # everybody else's is told; this hour is not closed
             with world.cells["eu"].connect() as other:
                 [(closed,)] = rows(
                     other, "SELECT coalesce(max(ends_at), '-infinity') <= %s FROM world_hourclose", posted_at
@@ -100,7 +100,7 @@ def test_an_hour_waits_for_who_is_still_at_it_and_then_counts_him(world: World, 
                 [entry, late],
             )
             slow.execute("COMMIT")
-        tell(world, everything=True)
+        tell(world)
     with world.centre.connect("analytics") as here:
         [(told,)] = rows(
             here,

@@ -2,6 +2,9 @@
 
 import json
 import logging
+import os
+import re
+import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,19 +15,22 @@ from urllib.parse import urlsplit
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
 from rich.table import Table
 
+from dreamland.lib.console import console
 from dreamland.local.attachment import ROOT
 from dreamland.local.errors import LocalServerError
 from dreamland.world import checking, keeper
 from dreamland.world.centre import DATABASE
-from dreamland.world.clusters import REGIONS, World, facts_of
+from dreamland.world.clusters import REGIONS, World
 from dreamland.world.contract import FACTS
+from dreamland.world.joining import NotFitError, Passwords, Place, connect_all, facts_of
+from dreamland.world.reference import NotFreshError
 from dreamland.world.subscriptions import NotReadyError
 
 FINDING, COULD_NOT = 1, 2
 WHERE = ROOT / "world"
+REGION_NAME = re.compile(r"[a-z]{2,8}")
 
 
 class Command(BaseCommand):
@@ -33,8 +39,29 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--root", type=Path, default=WHERE, help="where the clusters lie (.local/world)")
         steps = parser.add_subparsers(dest="step", required=True)
-        steps.add_parser("up", help="start the clusters, make them where there are none, and let them run")
-        steps.add_parser("tour", help="show every promise on the running clusters; exits 1 if one is broken")
+        up = steps.add_parser("up", help="start the clusters, make them where there are none, and let them run")
+        tour = steps.add_parser("tour", help="show every promise on the running clusters; exits 1 if one is broken")
+        for step in (up, tour):
+            step.add_argument(
+                "--hour",
+                type=float,
+                default=keeper.SPAN_SECONDS,
+                help="how long an 'hour' is, in seconds (%(default)s)",
+            )
+        connect = steps.add_parser("connect", help="make databases a world, or what changed since; safe twice")
+        connect.add_argument("--centre", required=True, metavar="URL", help="of the centre's Dreamland, as its owner")
+        connect.add_argument("--analytics", required=True, metavar="URL", help="of the empty analytics database")
+        connect.add_argument(
+            "--region", action="append", required=True, metavar="NAME=URL", help="once for each region"
+        )
+        connect.add_argument(
+            "--seen-as",
+            action="append",
+            default=[],
+            metavar="NAME=HOST:PORT",
+            help="how the other servers reach a region, or `centre`, where that differs from its URL",
+        )
+        connect.add_argument("--sslmode", default="verify-full", help="of the streams (%(default)s)")
         status = steps.add_parser("status", help="what the centre has of each region, and how far behind it is")
         status.add_argument("--json", action="store_true")
         verify = steps.add_parser("verify", help="is the centre right? 0: yes; 1: no; 2: it could not be checked")
@@ -51,11 +78,11 @@ class Command(BaseCommand):
     def handle(self, *_: Any, step: str, root: Path, **options: Any) -> None:
         try:
             getattr(self, f"_{step}")(root.resolve(), options)
-        except (LocalServerError, psycopg.Error, NotReadyError) as error:
+        except (LocalServerError, psycopg.Error, NotReadyError, NotFreshError, NotFitError) as error:
             raise CommandError(str(error), returncode=COULD_NOT) from error
 
-    def _up(self, root: Path, _options: Any) -> None:
-        world = keeper.up(root)
+    def _up(self, root: Path, options: Any) -> None:
+        world = keeper.up(root, span_seconds=options["hour"])
         for cell in world.cells.values():
             parts = urlsplit(cell.url)
             password = cell.postgres.home / "password"
@@ -67,12 +94,12 @@ class Command(BaseCommand):
     def _down(self, root: Path, _options: Any) -> None:
         self.stdout.write("ended" if keeper.down(root) else "nothing runs")
 
-    def _tour(self, root: Path, _options: Any) -> None:
+    def _tour(self, root: Path, options: Any) -> None:
         from dreamland.world.tour import BrokenPromiseError, Tour
 
         logging.getLogger("conversion").setLevel(logging.WARNING)  # the tour says itself what it sees
         started = keeper.running(root) is None
-        world = keeper.up(root)
+        world = keeper.up(root, span_seconds=options["hour"])
         try:
             Tour(world, lambda promise, seen: self.stdout.write(f"{promise:45} {seen}")).walk()
         except BrokenPromiseError as error:
@@ -80,6 +107,25 @@ class Command(BaseCommand):
         finally:
             if started:
                 keeper.down(root)
+
+    def _connect(self, _root: Path, options: Any) -> None:
+        regions, seen_as = _named(options["region"]), _named(options["seen_as"])
+        if unknown := seen_as.keys() - {*regions, "centre"}:
+            raise CommandError(
+                f"--seen-as names {', '.join(sorted(unknown))}, and no --region does", returncode=COULD_NOT
+            )
+
+        def place(name: str, url: str) -> Place:
+            return Place(url, _reached(url, seen_as.get(name, ""), options["sslmode"]))
+
+        passwords = Passwords(_secret("ANALYTICS_READER_PASSWORD"), _secret("REFERENCE_READER_PASSWORD"))
+        for told in connect_all(
+            centre_place=place("centre", options["centre"]),
+            analytics_url=options["analytics"],
+            regions={name: place(name, url) for name, url in regions.items()},
+            passwords=passwords,
+        ):
+            self.stdout.write(told)
 
     def _status(self, root: Path, options: Any) -> None:
         world = _running(root)
@@ -91,9 +137,9 @@ class Command(BaseCommand):
             found = {"regions": [asdict(each) for each in regions], "trial_balance": [asdict(line) for line in lines]}
             self.stdout.write(json.dumps(found, default=str, indent=2))
             return
-        console = Console()
-        console.print(_regions(regions))
-        console.print(_balances(lines, world.regions))
+        screen = console(self.stdout)
+        screen.print(_regions(regions))
+        screen.print(_balances(lines, world.regions))
         self.stdout.write(f"players on the way: {moving[0] if moving else 0}")
 
     def _verify(self, root: Path, options: Any) -> None:
@@ -110,7 +156,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{finding.region} {finding.kind}: {finding.subject} {finding.problem}")
             self.stdout.write(f"{len(findings)} findings" if findings else "the centre is right")
         if findings:
-            raise SystemExit(FINDING)
+            sys.exit(FINDING)
 
     def _repair(self, root: Path, options: Any) -> None:
         for mended in _running(root).repair(_known(root, options["region"])):
@@ -128,6 +174,28 @@ def _running(root: Path) -> World:
     if world is None:
         raise CommandError("No world runs. Start one: manage.py world up", returncode=COULD_NOT)
     return world
+
+
+def _named(pairs: Sequence[str]) -> dict[str, str]:
+    found = {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+    if len(found) < len(pairs) or not all(REGION_NAME.fullmatch(name) and value for name, value in found.items()):
+        raise CommandError("say NAME=VALUE, once for each; a name is 2 to 8 letters", returncode=COULD_NOT)
+    return found
+
+
+def _reached(url: str, seen_as: str, sslmode: str) -> dict[str, str]:
+    """How another server reaches the database of this URL."""
+    known = psycopg.conninfo.conninfo_to_dict(url)
+    host, _, port = seen_as.rpartition(":") if seen_as else (str(known["host"]), "", str(known.get("port", 5432)))
+    return {"host": host, "port": port, "dbname": str(known["dbname"]), "sslmode": sslmode}
+
+
+def _secret(name: str) -> str:
+    """From the environment, and not from the command line, which others on the machine can read."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise CommandError(f"{name} is not set: the password of that role", returncode=COULD_NOT)
+    return value
 
 
 def _known(root: Path, region: str) -> str:
