@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
@@ -15,6 +15,7 @@ from django.db import connection
 from dreamland.lib.arrays import numbers, texts, uuids
 from dreamland.lib.errors import named_refusals
 from dreamland.lib.ids import uuid7
+from dreamland.lib.instants import instant, microseconds
 from ledger.errors import REFUSALS, EntryNotFound
 from ledger.selectors import balances
 
@@ -82,9 +83,7 @@ WITH entries AS (
     ORDER BY place
 )
 """
-# Instants as microseconds, which is how PostgreSQL keeps them: ten thousand are read in no time.
-RECEIPTS = "SELECT array_agg((extract(epoch FROM posted_at) * 1000000)::bigint ORDER BY id) FROM entries"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+RECEIPTS = f"SELECT array_agg({microseconds('posted_at')} ORDER BY id) FROM entries"
 LOCK_BALANCES = """
 SELECT holder FROM ledger_balance WHERE holder = ANY(%s::uuid[]) ORDER BY holder, account_id FOR NO KEY UPDATE
 """
@@ -126,9 +125,7 @@ def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Rece
         )
         (instants,) = cursor.fetchone()
     posted_at = dict(zip(sorted((entry.id for entry in given), key=attrgetter("int")), instants, strict=True))
-    return tuple(
-        Receipt(entry.id, entry.holder, EPOCH + timedelta(microseconds=posted_at[entry.id])) for entry in given
-    )
+    return tuple(Receipt(entry.id, entry.holder, instant(posted_at[entry.id])) for entry in given)
 
 
 def _assert_postable(entries: Sequence[Entry]) -> None:

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from dreamland.lib.arrays import numbers, texts, uuids
+from dreamland.lib.errors import DomainError
+from dreamland.lib.instants import instant, microseconds
 from dreamland.lib.races import LostRace, try_again
 from ledger import book
 from rewards.claims import (
@@ -60,33 +63,33 @@ def record_wins(
 def _record(
     game_id: UUID, key_id: str | None, claims: Sequence[Claim], now: datetime
 ) -> tuple[Recorded | Refused, ...]:
-    sound = [claim for claim in claims if malformed(claim) is None]
+    ill = [malformed(claim) for claim in claims]
+    sound = [claim for claim, error in zip(claims, ill, strict=True) if error is None]
     game, players, locked, known = _look(game_id, sound, now=now)
-    fresh = [
-        claim
-        for claim in sound
-        if claim.key not in known and unacceptable(claim, players.get(claim.player_id), now=now) is None
-    ]
+    barred = [unacceptable(claim, players.get(claim.player_id), now=now) for claim in sound]
+    fresh = [claim for claim, error in zip(sound, barred, strict=True) if error is None and claim.key not in known]
     days = _days_of(fresh, players, locked)
 
     drafts: dict[tuple[UUID, str], Draft] = {}
 
-    def decide(claim: Claim) -> Draft | Recorded | Refused:
-        if error := malformed(claim):
-            return Refused(error)
-        if win := known.get(claim.key):
+    def decide(claim: Claim, refusal: DomainError | None) -> Draft | Recorded | Refused:
+        key = claim.key
+        if win := known.get(key):
             return replay(claim, win)
-        if draft := drafts.get(claim.key):
+        if draft := drafts.get(key):
             return repeat(claim, draft)
-        if error := unacceptable(claim, players.get(claim.player_id), now=now):
-            return Refused(error)
+        if refusal:
+            return Refused(refusal)
         day = days[claim.player_id, claim.won_at]
         taken = take(claim, day, clips=game.clips)
         if isinstance(taken, DailyCapExceeded):
             return Refused(taken)
-        return drafts.setdefault(claim.key, Draft(claim, day, taken))
+        return drafts.setdefault(key, Draft(claim, day, taken))
 
-    outcomes = [decide(claim) for claim in claims]
+    refusals = iter(barred)
+    outcomes = [
+        Refused(error) if error else decide(claim, next(refusals)) for claim, error in zip(claims, ill, strict=True)
+    ]
     _look_again(game, claims, outcomes)
     if drafts:
         _open(draft.day for draft in drafts.values())
@@ -105,7 +108,7 @@ class GameFacts:
 
 # One round trip for all that a decision needs. Days are locked in key order, and what is left of one is read under its
 # lock; which claims are known was read before it (`_look_again`). The day of a claim that is known is left alone.
-LOOK = """
+LOOK = f"""
 WITH fresh AS MATERIALIZED (
     SELECT claim.player_id, claim.won_at
     FROM unnest((SELECT %(players)s::uuid[]), (SELECT %(references)s::text[]), (SELECT %(won_at)s::timestamptz[]))
@@ -126,8 +129,8 @@ WITH fresh AS MATERIALIZED (
     FOR NO KEY UPDATE OF day
 )
 SELECT (SELECT set_config('plan_cache_mode', %(plans)s, true)), game.slug, game.over_cap, (SELECT count(*) FROM fresh),
-       player.id, player.timezone, player.status, player.region, day.day, day.starts_at, day.ends_at,
-       NULL::uuid, NULL::numeric
+       player.id, player.timezone, player.status, player.region, day.day,
+       {microseconds("day.starts_at")}, {microseconds("day.ends_at")}, NULL::uuid, NULL::numeric
 FROM rewards_game game
 LEFT JOIN rewards_player player ON player.id = ANY((SELECT %(players)s::uuid[])::uuid[])
 LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.day >= %(date)s AND day.ends_at > %(horizon)s
@@ -138,6 +141,9 @@ ORDER BY 5, 9
 """
 # A kept plan expects a handful of rows. What writes more than that is planned for what it really writes.
 PLANNED_ANEW = 50
+
+
+bound = lru_cache(maxsize=10_000)(instant)  # a day begins for very many players at once
 
 
 def _look(
@@ -170,7 +176,7 @@ def _look(
         elif player_id is not None:
             days = players[player_id].days if player_id in players else ()
             if date_ is not None:
-                days += (Day(date_, starts_at, ends_at),)
+                days += (Day(date_, bound(starts_at), bound(ends_at)),)
             players[player_id] = PlayerDays(player_id, timezone, status, region, days)
     game = GameFacts(game_id, slug, over_cap == OverCap.CLIP)
     known = wins_by_reference(game_id, {claim.key for claim in claims}) if fresh < len(claims) else {}
