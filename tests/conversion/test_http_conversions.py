@@ -146,7 +146,8 @@ def test_page_one_thousand_of_the_history_costs_as_many_queries_as_page_one(time
     while convert_due_hours(now=over).done:
         pass
     time_machine.move_to(over)
-    cursor, seen = None, set()
+    cursor = None
+    seen: set[str] = set()
     for limit in (200, 200, 200, 200, 199):
         page = history(client, player, f"?limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
         cursor, seen = page["next_cursor"], seen | {line["id"] for line in page["items"]}
