@@ -116,6 +116,7 @@ FALSIFICATIONS: list[tuple[str, str, str, str]] = [
     ("a win of another player", "UPDATE rewards_win SET player_id = '{bob}' WHERE entry_id = '{pending}'", "wins-equal-entries", "{pending}"),
     ("an entry that calls itself a win", "UPDATE ledger_journalentry SET kind = 'win' WHERE id = '{payout}'", "wins-equal-entries", "{payout}"),
     ("a win at another time", "UPDATE rewards_win SET won_at = won_at + interval '1 day' WHERE entry_id = '{pending}'", "wins-lie-in-their-days", "{pending}"),
+    ("a win in no game", "UPDATE rewards_win SET game_id = '{bob}' WHERE entry_id = '{pending}'", "wins-lie-in-their-days", "{pending}"),
     ("a second day over the first", "INSERT INTO rewards_allowance (player_id, day, starts_at, ends_at, cap, won) SELECT player_id, day + 1, starts_at + interval '1 hour', ends_at, cap, 0 FROM rewards_allowance WHERE player_id = '{ada}'", "days-in-order", "{ada} 2026-11-11"),
     ("an erasure on paper", "INSERT INTO rewards_erasure (player_id) VALUES ('{bob}')", "erased-are-erased", "{bob}"),
     ("an erasure that nobody recorded", "UPDATE rewards_player SET status = 'erased', timezone = 'UTC' WHERE id = '{bob}'", "erased-are-erased", "{bob}"),
