@@ -55,11 +55,13 @@ WINS_LIE_IN_THEIR_DAYS = Check(
     "wins-lie-in-their-days",
     "every win lies within the bounds of the day that counts it, is its player's, and was won in a game that there is",
     """
-    SELECT win.entry_id::text AS subject, format('won at %s, day %s, game %s', win.won_at, day.day, game.slug) AS problem
+    SELECT win.entry_id::text AS subject,
+           format('won at %s, day %s, game %s', win.won_at, day.day, game.slug) AS problem
     FROM (SELECT * FROM rewards_win {wins}) win
     LEFT JOIN rewards_allowance day ON day.id = win.allowance_id
     LEFT JOIN rewards_game game ON game.id = win.game_id
-    WHERE day.id IS NULL OR game.id IS NULL OR day.player_id <> win.player_id OR win.won_at < day.starts_at OR win.won_at >= day.ends_at
+    WHERE day.id IS NULL OR game.id IS NULL OR day.player_id <> win.player_id
+       OR win.won_at < day.starts_at OR win.won_at >= day.ends_at
     """,
     recent={"wins": f"WHERE entry_id = {RECENT_WINS}"},
 )
