@@ -19,7 +19,7 @@ from tests.bench.harness import Figure, Report, Side, query
 
 SIZES = (100_000, 1_000_000, 10_000_000)  # postings
 PLAYERS = 5_000
-ROUNDS = 5
+ROUNDS = 3
 PROMISE = 0.8
 SECONDS = 2.0
 BATCH = 1_000
