@@ -21,7 +21,16 @@ from ledger.approvals.kinds import (
     registered_kinds,
 )
 from ledger.approvals.own import register_holder_check, register_reversible
-from ledger.approvals.reading import Movement, Preview, Request, preview, request_by_id, requests, waiting_for
+from ledger.approvals.reading import (
+    Movement,
+    Preview,
+    Request,
+    open_requests_of,
+    preview,
+    request_by_id,
+    requests,
+    waiting_for,
+)
 from ledger.errors import (
     AlreadyDecided,
     AlreadyReversed,
@@ -112,6 +121,7 @@ __all__ = [
     "latest_verifications",
     "lock_balances",
     "lock_date",
+    "open_requests_of",
     "post",
     "preview",
     "refuse",

@@ -36,6 +36,12 @@ class MoneyOpen(DomainError):
     code: ClassVar[str] = "money-open"
 
 
+class RequestsWait(DomainError):
+    """Requests about the player wait for a decision. `requests`: which."""
+
+    code: ClassVar[str] = "requests-wait"
+
+
 @dataclass(frozen=True, slots=True)
 class Erased:
     """An erasure as it stands. `retain_until`: until when the minimum is kept, on which basis; None where nothing is.
@@ -56,8 +62,8 @@ def erase_player(*, player_id: UUID, now: datetime, user_id: int | None = None, 
     From then on nothing is won, the id stays taken, and the books go on under it: what is pending is converted, what is
     owed stays owed. `leave_open`: the person knows that nobody can pay that out any more. `user_id`: who does it.
 
-    Raises PlayerNotFound, MoneyOpen, PlayerMoving, PlayerElsewhere (who moved is erased where he lives), and
-    Unavailable where the keys or the list of erasures cannot be reached; then nothing was written.
+    Raises PlayerNotFound, MoneyOpen, RequestsWait, PlayerMoving, PlayerElsewhere (who moved is erased where he lives),
+    and Unavailable where the keys or the list of erasures cannot be reached; then nothing was written.
     """
     return try_again(
         lambda: _erase(player_id, now, user_id, leave_open=leave_open, listed=False), lost_races=LOST_PROFILE_RACES
@@ -81,6 +87,9 @@ def _erase(player_id: UUID, now: datetime, user_id: int | None, *, leave_open: b
             return done
         if stored_of(player_id) != stored:
             raise LostRace
+        if not listed and (waiting := book.open_requests_of(player_id)):
+            told = ", ".join(map(str, waiting))
+            raise RequestsWait(f"requests about the player wait for a decision: {told}", requests=list(waiting))
         open_money = _open_money(player_id)
         if open_money and not leave_open:
             told = ", ".join(f"{amount:f} on {account}" for account, amount in open_money.items())

@@ -1,6 +1,7 @@
 """Pages about games, players and wins. Nothing here writes."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,9 +29,8 @@ DAYS_SHOWN = 14
 
 
 def player_blocks(player: Player) -> list[Block]:
-    """Status, the day, the wallet, the latest days. One snapshot of the day and the wallet."""
+    """Status, the day, the wallet, the latest days. Who lives elsewhere has no day here."""
     now = timezone.now()
-    told = stats(player.pk, now=now)
     shares = book.balances([player.pk])[player.pk]
     days = Allowance.objects.filter(player=player).order_by("-day")[:DAYS_SHOWN]
     return [
@@ -38,25 +38,18 @@ def player_blocks(player: Player) -> list[Block]:
             [
                 ("Player", str(player.pk)),
                 ("Status", Label(player.status, STATUS_COLOURS[player.status])),
+                *([("Region", player.region)] if player.region else []),
                 ("Time zone", player.timezone),
                 ("Since", player.created_at),
             ]
         ),
-        Facts(
-            [
-                ("Day", f"{told.day} in {told.timezone}"),
-                ("Won today, DREAM", told.tokens_won_today),
-                ("Left today, DREAM", told.tokens_remaining_today),
-                ("Next day begins", told.resets_at),
-            ],
-            title="Today",
-        ),
+        *([] if player.status == Player.Status.MOVED else [_today(player, now)]),
         Facts(
             [
                 ("We owe, USD", shares["player:usd"]),
                 ("Waits for its conversion, DREAM", shares["player:dream"]),
                 ("Owes us, USD", shares["player:usd-owed"]),
-                ("As of", told.as_of),
+                ("As of", now),
             ],
             title="Balances",
         ),
@@ -69,6 +62,19 @@ def player_blocks(player: Player) -> list[Block]:
             note=f"Days in {player.timezone}; bounds in UTC.",
         ),
     ]
+
+
+def _today(player: Player, now: datetime) -> Facts:
+    told = stats(player.pk, now=now)
+    return Facts(
+        [
+            ("Day", f"{told.day} in {told.timezone}"),
+            ("Won today, DREAM", told.tokens_won_today),
+            ("Left today, DREAM", told.tokens_remaining_today),
+            ("Next day begins", told.resets_at),
+        ],
+        title="Today",
+    )
 
 
 def player_doors(player: Player) -> list[Door]:

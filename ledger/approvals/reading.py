@@ -114,6 +114,18 @@ def requests(
     return tuple(with_ground(each) for each in found)
 
 
+def open_requests_of(player_id: UUID) -> tuple[UUID, ...]:
+    """The requests about this player that wait for a decision, oldest first."""
+    statement = (
+        "SELECT request.id FROM ledger_approvalrequest request"
+        " LEFT JOIN ledger_approvaldecision decision ON decision.request_id = request.id"
+        f" WHERE {STATES['open']} AND request.payload ->> 'player' = %s ORDER BY request.id"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [str(player_id)])
+        return tuple(request_id for (request_id,) in cursor.fetchall())
+
+
 def waiting_for(user_id: int, *, limit: int) -> tuple[Request, ...]:
     """What this person could decide now: open, asked by others, within his rights and limits. Oldest last."""
     user = rights.person(user_id)

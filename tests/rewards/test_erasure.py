@@ -21,7 +21,7 @@ from dreamland.lib.races import Unavailable
 from dreamland.lib.vault.providers import KeysUnavailable
 from ledger import book
 from rewards import erasing
-from rewards.erasing import Erased, MoneyOpen, erase_player, find_erasure, forget_retained
+from rewards.erasing import Erased, MoneyOpen, RequestsWait, erase_again, erase_player, find_erasure, forget_retained
 from rewards.errors import PlayerClosed, PlayerElsewhere, PlayerMoving, PlayerNotFound
 from rewards.models import Erasure, Player
 from rewards.profile_values import ProfileFacts
@@ -30,7 +30,8 @@ from rewards.services import Recorded, Refused, record_wins, register_player
 from rewards.tasks import forget_retained_task
 from rewards.tokens import create_player_token
 from rewards.vault_keys import begin_epoch, destroy_epoch, rewrap
-from tests.factories import NOON, a_claim, a_game, an_entry, hours
+from tests.approvals import approved, asked, somebody
+from tests.factories import NOON, a_claim, a_game, an_entry, hours, post
 from tests.http import a_client, problem_of, with_bearer
 from tests.people import a_person
 from tests.sql import APP, OWNER, acting_as, in_parallel, refusal, run, without_triggers
@@ -244,6 +245,45 @@ def test_wins_that_are_pending_are_converted_after_the_erasure_and_the_books_are
     shares = book.balances([player])[player]
     assert shares["player:dream"] == 0
     assert str(shares["player:usd"]) == "0.22500000"
+
+
+def gift(player: UUID) -> dict[str, Any]:
+    posting = {"debit": "usd:rewards-expense", "credit": "player:usd", "amount": "2.5"}
+    return {"player": str(player), "postings": [posting]}
+
+
+def test_while_a_request_about_the_player_waits_it_is_refused_and_afterwards_not() -> None:
+    player, other = ada(), ada()
+    request = asked("adjustment", gift(player), reason_code="goodwill")
+    with pytest.raises(RequestsWait, match=str(request.id)):
+        erase(player)
+    erase(other)  # it waits about nobody else
+    book.refuse(request_id=request.id, decided_by=somebody("bob"), word="not this one")
+    erase(player)
+
+
+def test_a_request_that_expired_is_in_nobodys_way() -> None:
+    player = ada()
+    request = asked("adjustment", gift(player), reason_code="goodwill")
+    with without_triggers("ledger_approvalrequest"):
+        run("UPDATE ledger_approvalrequest SET asked_at = asked_at - interval '99 days',"
+            " expires_at = clock_timestamp() - interval '1 second' WHERE id = %s", [request.id])  # fmt: skip
+    erase(player)
+
+
+def test_after_a_restore_a_request_that_waits_again_is_in_nobodys_way() -> None:
+    player = ada()
+    asked("adjustment", gift(player), reason_code="goodwill")
+    assert erase_again(player_id=player, now=NOON).replayed is False
+
+
+def test_what_an_erased_player_owes_can_be_written_off() -> None:
+    player = ada()
+    post(an_entry(player, ("player:usd-owed", "usd:adjustments", "2")))
+    erase(player, leave_open=True)
+    posting = {"debit": "usd:adjustments", "credit": "player:usd-owed", "amount": "2"}
+    approved("adjustment", {"player": str(player), "postings": [posting]}, reason_code="write-off")
+    assert book.balances([player])[player]["player:usd-owed"] == 0
 
 
 def test_a_win_of_an_erased_player_can_still_be_taken_back() -> None:

@@ -22,6 +22,7 @@ from dreamland.lib.trail.models import Look
 from rewards import data_classes
 from rewards.erasing import erase_player, find_erasure
 from rewards.errors import PlayerNotFound
+from rewards.models import Player
 from rewards.portability import export_player
 from rewards.profiles import read_profile
 from rewards.services import Recorded, record_wins, register_player
@@ -247,3 +248,15 @@ def test_a_member_of_staff_sees_the_ways_that_he_may_go(boss: Client) -> None:
     assert client.get(page("person", player)).status_code == 200
     assert client.post(page("erase", player), {"leave_open": "on"}).status_code == 403
     assert read_profile(player) is not None
+
+
+@pytest.mark.parametrize("status", Player.Status.values)
+def test_the_page_of_a_player_opens_in_every_state(status: str, boss: Client) -> None:
+    player = a_life()
+    if status == "erased":
+        erase_player(player_id=player, now=NOON, leave_open=True)
+    else:
+        Player.objects.filter(pk=player).update(status=status, region="us" if status in {"moving", "moved"} else "")
+    shown = boss.get(reverse("admin:rewards_player_change", args=[player]))
+    assert shown.status_code == 200
+    assert status in everything(shown)
