@@ -15,6 +15,7 @@ from conversion.models import ConversionRun
 from conversion.services import convert_due_hours
 from conversion.voiding import Author, void_win
 from ledger import book
+from tests.approvals import undo
 from tests.conversion.helpers import HOUR, OVER, RateApi, account, win
 from tests.factories import a_player, an_entry, players, post
 from tests.sql import run, without_triggers
@@ -67,8 +68,7 @@ def test_players_hold_the_usd_of_the_facts_whatever_happened(
     paid = by_a_person(other, ("player:usd", "player:usd-owed", "1"))
     assert imbalance() == 0
     for receipt in (paid, given):
-        with_reversal = book.reversals([receipt.entry_id], memo="mistake")
-        post(*with_reversal)
+        undo(receipt.entry_id)
         assert imbalance() == 0, receipt
     assert owing.entry_id
 
@@ -99,7 +99,7 @@ def test_a_conversion_that_was_reversed_by_hand_is_accounted_for() -> None:
     win(a_player())
     convert_due_hours(now=OVER)
     [(entry,)] = run("SELECT entry_id FROM conversion_conversion")
-    post(*book.reversals([entry], memo="wrong hour"))
+    undo(entry)
     assert account("player:usd") == imbalance() == 0
 
 
