@@ -27,6 +27,7 @@ CONVERTED_PLAYERS = 1_000
 VOIDS = 200
 WARM = 30  # calls before the clock starts: a connection learns its plans anew
 AMOUNT = Decimal("0.0001")
+WRITTEN = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"  # with the pages that are new after a checkpoint
 BACK = timedelta(hours=60)  # within WIN_LATE_LIMIT
 
 BALANCES = """
@@ -152,12 +153,14 @@ def record(books: Books, count: int, won_at: datetime) -> list[UUID]:
 
 
 def timed(work: Callable[[], int]) -> Side:
+    [(written,)] = query(WRITTEN)
     with harness.cpu(postgres=harness.postgres_pid()) as used:
         before, began = time.process_time(), time.perf_counter()
         operations = work()
         took, python = time.perf_counter() - began, time.process_time() - before
     used["python"] = python
-    return Side(operations, took, used)
+    [(log,)] = query(WRITTEN)
+    return Side(operations, took, used, {"bytes of log each": float(log - written) / operations})
 
 
 def again(once: Callable[[], int]) -> int:

@@ -16,8 +16,8 @@ from tests.bench.serving import FLOOR, OURS, Web, call, request, served
 ROWS = (10, 1_000, 100_000)
 CALLS = ("stats", "wins", "usd-history")
 CONNECTIONS = 4
-SECONDS = 1.5
-ROUNDS = 5
+SECONDS = 1.0
+ROUNDS = 3
 PROMISE = 1.5
 HISTORY_PROMISE = 1.15
 

@@ -115,6 +115,7 @@ def prepare() -> None:
         " SELECT id, %s, %s, %s::timestamptz + interval '1 day', 5 FROM rewards_player ORDER BY id",
         [now.date(), *[now.replace(hour=0, minute=0, second=0, microsecond=0)] * 2],
     )
+    game.cache_clear()  # it was another database's
     some = batch(1_000, random.Random(PLAYERS))
     for _ in range(FIRST_WINS // 1_000):
         some()
