@@ -113,6 +113,26 @@ def servers_are_named(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
     return found
 
 
+@register
+def approval_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What the groups may ask for and decide are amounts."""
+    wrong = [
+        f"{group}.{verb}.{asset}"
+        for group, verbs in settings.APPROVAL_LIMITS.items()
+        for verb, limits in verbs.items()
+        for asset, limit in limits.items()
+        if verb not in {"ask", "decide"} or not isinstance(limit, str) or not re.fullmatch(r"[0-9]{1,20}", limit)
+    ]
+    return [
+        Error(
+            f"APPROVAL_LIMITS: {name} is no limit.",
+            hint='{"Finance operator": {"ask": {"USD": "10000"}}}; the verbs are ask and decide, amounts whole.',
+            id="dreamland.E016",
+        )
+        for name in wrong
+    ]
+
+
 @register(Tags.database)
 def postgresql_is_new_enough(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any

@@ -62,6 +62,8 @@ def test_the_deployment_check_is_silent_under_production_settings() -> None:
         ({"RATE_FIXED_PRICE": "NaN"}, "dreamland.E003"),
         ({"RATE_FIXED_PRICE": "-1"}, "dreamland.E003"),
         ({"RATE_MIN": "2000"}, "dreamland.E004"),
+        ({"APPROVAL_LIMITS": '{"Finance operator": {"ask": {"USD": "much"}}}'}, "dreamland.E016"),
+        ({"APPROVAL_LIMITS": '{"Finance operator": {"give": {"USD": "1"}}}'}, "dreamland.E016"),
         ({"REGION": "eu"}, "dreamland.E021"),
         ({"MOVE_KEY": "c2hvcnQ="}, "dreamland.E023"),
         ({"MOVE_KEY": "not Base64!"}, "dreamland.E023"),
