@@ -14,8 +14,6 @@ from conversion.models import (
     FeeSettlement,
     ProviderHealth,
     Rate,
-    RateDecision,
-    RateProposal,
     RunTransition,
     VoidedConversion,
 )
@@ -44,13 +42,6 @@ class RateAdmin(ReadOnlyAdmin):
     list_filter = ["state"]
     empty_text = "A rate is asked for when the first hour with a win is over."
 
-    def get_urls(self) -> list[URLPattern]:
-        guarded = self.admin_site.admin_view
-        return [
-            path("<uuid:rate_id>/ask/", guarded(deed_pages.propose_rate), name="conversion_rate_ask"),
-            *super().get_urls(),
-        ]
-
     def page_title(self, row: Rate) -> str:
         return f"Rate of {pages.hour_text(row.hour)}"
 
@@ -58,18 +49,7 @@ class RateAdmin(ReadOnlyAdmin):
         return pages.rate_blocks(row)
 
     def doors(self, request: HttpRequest, row: Rate) -> list[Door]:
-        doors = [Door("Run of this hour", listing("conversion_conversionrun", hour=row.hour.isoformat()))]
-        if row.state == Rate.State.QUARANTINED:
-            open_one = RateProposal.objects.filter(rate=row, decision=None).first()
-            if open_one and request.user.has_perm(deed_pages.DECIDE):
-                doors.append(
-                    Door("Decide", reverse("admin:conversion_rateproposal_decide", args=[open_one.pk]), is_main=True)
-                )
-            elif not open_one and request.user.has_perm(deed_pages.PROPOSE):
-                doors.append(
-                    Door("Ask that it pass", reverse("admin:conversion_rate_ask", args=[row.pk]), is_main=True)
-                )
-        return doors
+        return [Door("Run of this hour", listing("conversion_conversionrun", hour=row.hour.isoformat()))]
 
 
 @admin.register(FeeRule)
@@ -78,7 +58,7 @@ class FeeRuleAdmin(ReadOnlyAdmin):
     menu, icon, menu_order = MENU, "percent", 30
     keyset = ("-effective_from",)
     list_display = ["effective_from", "provider", amount("percentage"), amount("fixed"), amount("minimum")]
-    empty_text = "Without a fee rule no hour can be converted: manage.py fee_rule adds one."
+    empty_text = "Without a fee rule no hour can be converted: somebody asks for one, somebody else approves."
 
     def page_title(self, row: FeeRule) -> str:
         return f"Fee rule from {row.effective_from:%Y-%m-%d %H:%M} UTC"
@@ -238,61 +218,6 @@ class ProviderHealthAdmin(ReadOnlyAdmin):
     empty_text = "No provider was asked for a rate yet."
 
 
-@admin.register(RateProposal)
-class RateProposalAdmin(ReadOnlyAdmin):
-    exports = True
-    menu, icon, menu_order = MENU, "how_to_vote", 25
-    list_display = [
-        "proposed_at",
-        "rate",
-        state("state", {"waits": "danger", "approved": "success"}),
-        "reason",
-        "proposed_by",
-    ]
-    list_select_related = ["rate", "proposed_by", "decision"]
-    empty_text = "A rate that jumps is held back, and somebody asks that it pass."
-
-    def get_urls(self) -> list[URLPattern]:
-        guarded = self.admin_site.admin_view
-        return [
-            path("<uuid:proposal_id>/decide/", guarded(deed_pages.decide), name="conversion_rateproposal_decide"),
-            *super().get_urls(),
-        ]
-
-    def complete_page(self, rows: list[RateProposal]) -> list[RateProposal]:
-        for row in rows:
-            decision = getattr(row, "decision", None)
-            row.state = "waits" if not decision else "approved" if decision.approved else "rejected"  # type: ignore[attr-defined]
-        return rows
-
-    def page_title(self, row: RateProposal) -> str:
-        return f"Asked: rate of {pages.hour_text(row.rate.hour)}"
-
-    def doors(self, request: HttpRequest, row: RateProposal) -> list[Door]:
-        if hasattr(row, "decision") or not request.user.has_perm(deed_pages.DECIDE):
-            return []
-        return [Door("Decide", reverse("admin:conversion_rateproposal_decide", args=[row.pk]), is_main=True)]
-
-
-@admin.register(RateDecision)
-class RateDecisionAdmin(ReadOnlyAdmin):
-    exports = True
-    menu, icon, menu_order = MENU, "gavel", 26
-    list_display = [
-        "decided_at",
-        identifier("proposal_id", "conversion_rateproposal"),
-        "approved",
-        "reason",
-        "proposed_by",
-        "decided_by",
-    ]
-    list_select_related = ["proposed_by", "decided_by"]
-    empty_text = "Nobody had to decide about a rate yet."
-
-    def page_title(self, row: RateDecision) -> str:
-        return "Approved" if row.approved else "Rejected"
-
-
 @admin.register(FeeSettlement)
 class FeeSettlementAdmin(ReadOnlyAdmin):
     exports = True
@@ -307,15 +232,6 @@ class FeeSettlementAdmin(ReadOnlyAdmin):
     ]
     list_select_related = ["posted_by"]
     empty_text = "No fees were paid yet."
-
-    def get_urls(self) -> list[URLPattern]:
-        guarded = self.admin_site.admin_view
-        return [path("pay/", guarded(deed_pages.settle), name="conversion_feesettlement_pay"), *super().get_urls()]
-
-    def list_doors(self, request: HttpRequest) -> list[Door]:
-        if not request.user.has_perm(deed_pages.SETTLE):
-            return []
-        return [Door("Fees were paid", reverse("admin:conversion_feesettlement_pay"), icon="add", is_main=True)]
 
     def page_title(self, row: FeeSettlement) -> str:
         return f"Payment {row.reference}"

@@ -22,8 +22,6 @@ class ConversionConfig(AppConfig):
         "conversion_voidedconversion": ["SELECT", "INSERT"],
         "conversion_runtransition": ["SELECT"],  # the trigger on the run writes it
         "conversion_providerhealth": ["SELECT", "INSERT", "UPDATE"],
-        "conversion_rateproposal": ["SELECT", "INSERT (rate_id, attempt, reason, proposed_by_id)"],
-        "conversion_ratedecision": ["SELECT", "INSERT (proposal_id, proposed_by_id, decided_by_id, approved, reason)"],
         "conversion_feesettlement": ["SELECT", "INSERT"],
         "conversion_providerstatement": [
             "SELECT",
@@ -44,6 +42,4 @@ class ConversionConfig(AppConfig):
 
         tiles.register_tiles("conversion.view_conversionrun", conversion_tiles.tiles)
         tiles.register_charts("conversion.view_conversionrun", conversion_tiles.charts)
-        from ledger import book
-
-        book.register_reversible(["fee-settlement"])
+        from conversion import kinds, void_kind  # noqa: F401  (register the kinds of requests)

@@ -69,15 +69,50 @@ RATES_WERE_DECIDED_BY_TWO = Check(
     SELECT rate.id::text AS subject, format('%s for %s', rate.price, rate.hour) AS problem
     FROM conversion_rate rate
     LEFT JOIN (
-        SELECT proposal.rate_id, decision.decided_by_id, held.hour, held.price
-        FROM conversion_ratedecision decision
-        JOIN conversion_rateproposal proposal ON proposal.id = decision.proposal_id
-        JOIN conversion_rate held ON held.id = proposal.rate_id AND held.state = 'quarantined'
-        WHERE decision.approved AND decision.decided_by_id <> proposal.proposed_by_id
-    ) decided ON decided.rate_id = rate.decides_id
+        SELECT outcome.result->>'rate' AS rate_id, held.id AS held_id, decision.decided_by_id, held.hour, held.price
+        FROM ledger_approvalrequest request
+        JOIN ledger_approvaldecision decision ON decision.request_id = request.id AND decision.verdict = 'approved'
+         AND decision.decided_by_id <> request.asked_by_id
+        JOIN ledger_approvaloutcome outcome ON outcome.request_id = request.id
+        JOIN conversion_rate held ON held.id::text = request.payload->>'rate' AND held.state = 'quarantined'
+        WHERE request.kind = 'quarantined-rate'
+    ) decided ON decided.rate_id = rate.id::text
     WHERE rate.decides_id IS NOT NULL
-      AND (decided.decided_by_id, decided.hour, decided.price)
-          IS DISTINCT FROM (rate.decided_by_id, rate.hour, rate.price)
+      AND (decided.held_id, decided.decided_by_id, decided.hour, decided.price)
+          IS DISTINCT FROM (rate.decides_id, rate.decided_by_id, rate.hour, rate.price)
+    """,
+)
+FEE_RULES_ARE_APPROVED = Check(
+    "fee-rules-are-approved",
+    "a fee rule that names a request came of it, and what came of a request says what was asked for",
+    """
+    SELECT coalesce(rule.id::text, asked.rule_id) AS subject,
+           format('request %s, rule from %s', coalesce(rule.request_id, asked.id), rule.effective_from) AS problem
+    FROM conversion_feerule rule
+    FULL JOIN (
+        SELECT request.id, outcome.result->>'fee_rule' AS rule_id, request.payload
+        FROM ledger_approvalrequest request
+        JOIN ledger_approvaloutcome outcome ON outcome.request_id = request.id WHERE request.kind = 'fee-rule'
+    ) asked ON asked.rule_id = rule.id::text AND asked.id = rule.request_id
+    WHERE (rule.request_id IS NOT NULL AND asked.id IS NULL)
+       OR (asked.id IS NOT NULL
+           AND ((asked.payload->>'effective_from')::timestamptz, asked.payload->>'provider',
+                (asked.payload->>'percentage')::numeric, (asked.payload->>'fixed')::numeric,
+                (asked.payload->>'minimum')::numeric)
+               IS DISTINCT FROM (rule.effective_from, rule.provider, rule.percentage, rule.fixed, rule.minimum))
+    """,
+)
+SETTLEMENTS_ARE_APPROVED = Check(
+    "settlements-are-approved",
+    "fees were paid by a request that one person asked and another one approved, under its reference",
+    """
+    SELECT settlement.entry_id::text AS subject,
+           format('%s, request %s', settlement.reference, coalesce(request.id::text, 'none')) AS problem
+    FROM conversion_feesettlement settlement
+    LEFT JOIN ledger_approvaloutcome outcome ON settlement.entry_id = ANY(outcome.entry_ids)
+    LEFT JOIN ledger_approvalrequest request ON request.id = outcome.request_id AND request.kind = 'fee-settlement'
+    WHERE (request.reference, request.asked_by_id)
+          IS DISTINCT FROM (settlement.reference, settlement.posted_by_id)
     """,
 )
 # The hours whose wins no run would take any more: they and all that could be late for them are done.
@@ -107,6 +142,8 @@ register_checks(
         FEES_PAYABLE_ARE_FEES,
         SETTLEMENTS_ARE_ENTRIES,
         RATES_WERE_DECIDED_BY_TWO,
+        FEE_RULES_ARE_APPROVED,
+        SETTLEMENTS_ARE_APPROVED,
         NOTHING_IS_LEFT_BEHIND,
     ]
 )

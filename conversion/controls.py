@@ -1,5 +1,5 @@
 """What stands around the conversion for whoever has to answer for it: the life of a run, the health of the providers,
-decisions about rates, and fees that were paid. Part of `conversion.models`.
+and fees that were paid. Part of `conversion.models`.
 
 Everything but a provider's health only arrives; sql/ says what PostgreSQL itself refuses.
 """
@@ -13,19 +13,6 @@ from django.db.models.lookups import LessThanOrEqual
 from dreamland.lib.fields import AmountField, ClockTimestamp, Uuid7, amount_constraints
 
 REASON_MAX_LENGTH = 200
-
-
-def _person() -> "models.ForeignKey[models.Model, models.Model]":
-    return models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False, db_constraint=False
-    )
-
-
-def _said(name: str) -> models.CheckConstraint:
-    """A reason is said, and in a line or two."""
-    return models.CheckConstraint(
-        condition=Q(LessThanOrEqual(Length("reason"), REASON_MAX_LENGTH), reason__regex=r"\S"), name=name
-    )
 
 
 class RunTransition(models.Model):
@@ -71,54 +58,6 @@ class ProviderHealth(models.Model):
         return f"{self.provider}: {self.consecutive_failures} failures in a row"
 
 
-class RateProposal(models.Model):
-    """Somebody asks that a quarantined rate be let pass; somebody else decides. One at a time for a rate."""
-
-    id = models.UUIDField(primary_key=True, db_default=Uuid7(), editable=False)
-    rate = models.ForeignKey(
-        "conversion.Rate", models.PROTECT, related_name="proposals", db_index=False, db_constraint=False
-    )
-    attempt = models.IntegerField(help_text="1, and one more after each rejection.")
-    reason = models.TextField()
-    proposed_by = _person()
-    proposed_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [
-            models.UniqueConstraint(fields=["rate", "attempt"], name="rate_proposal_one_open"),
-            # What a decision refers to: it names who asked, and so can be kept from being the same person.
-            models.UniqueConstraint(fields=["id", "proposed_by"], name="rate_proposal_of_person"),
-            _said("rate_proposal_reason_said"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.rate_id}: {self.reason}"
-
-
-class RateDecision(models.Model):
-    """A second person's word on a proposal. Never the same person: `rate_decision_by_another`."""
-
-    proposal = models.OneToOneField(
-        RateProposal, models.PROTECT, primary_key=True, related_name="decision", db_constraint=False
-    )
-    proposed_by = _person()
-    decided_by = _person()
-    approved = models.BooleanField()
-    reason = models.TextField()
-    decided_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
-
-    class Meta:
-        ordering = ["-proposal"]
-        constraints = [
-            models.CheckConstraint(condition=~Q(decided_by=F("proposed_by")), name="rate_decision_by_another"),
-            _said("rate_decision_reason_said"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.proposal_id}: {'approved' if self.approved else 'rejected'}"
-
-
 class FeeSettlement(models.Model):
     """Fees that were paid to the provider: the fact behind one journal entry of Dreamland's own book."""
 
@@ -127,11 +66,22 @@ class FeeSettlement(models.Model):
     )
     reference = models.TextField(help_text="The payment, in the bank's or the provider's own words.")
     amount = AmountField()
-    posted_by = _person()
+    posted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        help_text="Who asked; the request says who approved.",
+    )
     settled_at = models.DateTimeField()
 
     class Meta:
         ordering = ["-settled_at"]
+        permissions = [
+            ("ask_fee_settlement", "Can ask for a payment of fees"),
+            ("decide_fee_settlement", "Can decide about a payment of fees"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["reference"], name="settlement_reference_once"),
             models.CheckConstraint(

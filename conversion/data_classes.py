@@ -15,7 +15,7 @@ TABLES: dict[str, Table] = {
         LEDGER: "conversions tokens usd fees",
     },
     "conversion_difference": {LEDGER: "id statement_id kind line_id conversion_id fee_effect"},
-    "conversion_feerule": {REFERENCE: "id effective_from provider percentage fixed minimum created_at"},
+    "conversion_feerule": {REFERENCE: "id effective_from provider percentage fixed minimum created_at request_id"},
     "conversion_feesettlement": {PSEUDONYM: "posted_by_id", PERSON: "reference", LEDGER: "entry_id amount settled_at"},
     "conversion_providerhealth": {
         OPERATIONAL: "provider last_success_at last_failure_at last_failure_code consecutive_failures latency_ms"
@@ -28,16 +28,6 @@ TABLES: dict[str, Table] = {
         PSEUDONYM: "decided_by_id",
         PERSON: "reason",
         REFERENCE: "id hour base quote price provider quoted_at fetched_at raw state decides_id failed_before",
-    },
-    "conversion_ratedecision": {
-        PSEUDONYM: "decided_by_id proposed_by_id",
-        PERSON: "reason",
-        OPERATIONAL: "proposal_id approved decided_at",
-    },
-    "conversion_rateproposal": {
-        PSEUDONYM: "proposed_by_id",
-        PERSON: "reason",
-        OPERATIONAL: "id rate_id attempt proposed_at",
     },
     "conversion_runtransition": {OPERATIONAL: "id run_id from_state to_state cause by_role at"},
     "conversion_statementline": {LEDGER: "id statement_id number reference hour tokens usd fee"},
@@ -63,6 +53,5 @@ NO_PERSON = {
 # What an export tells of a player (dreamland.lib.portability). Nothing that is personal by itself.
 OF_PLAYER = dict.fromkeys(["conversion_conversion", "conversion_voidedconversion"], "player_id = %(player)s")
 OF_OTHERS = {
-    "staff": "conversion_feesettlement conversion_providerstatement conversion_rate conversion_ratedecision"
-    " conversion_rateproposal",
+    "staff": "conversion_feesettlement conversion_providerstatement conversion_rate",
 }

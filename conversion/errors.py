@@ -33,36 +33,6 @@ class RateAlreadyAccepted(DomainError):
     code: ClassVar[str] = "rate-already-accepted"
 
 
-class ProposalNotFound(DomainError):
-    """There is no such proposal."""
-
-    code: ClassVar[str] = "rate-proposal-not-found"
-
-
-class ProposalOpen(DomainError):
-    """Somebody has asked for this rate already, and nobody has decided yet."""
-
-    code: ClassVar[str] = "rate-proposal-open"
-
-
-class AlreadyDecided(DomainError):
-    """The proposal was decided otherwise, or by somebody else."""
-
-    code: ClassVar[str] = "rate-already-decided"
-
-
-class SamePerson(DomainError):
-    """Who asks does not decide."""
-
-    code: ClassVar[str] = "same-person"
-
-
-class ReasonMissing(DomainError):
-    """A decision has a reason, of 200 characters at most."""
-
-    code: ClassVar[str] = "reason-missing"
-
-
 class InvalidFeeRule(DomainError):
     """A part of the fee is out of bounds, or the rule does not begin with a whole hour."""
 
@@ -88,7 +58,7 @@ class SettlementExceedsPayable(DomainError):
 
 
 class SettlementConflict(DomainError):
-    """The reference was settled before, with another amount."""
+    """The reference was settled before."""
 
     code: ClassVar[str] = "settlement-conflict"
 
@@ -119,13 +89,6 @@ class StatementTooEarly(DomainError):
 
 # Constraint names (models.py, controls.py, sql/) and the error a caller gets.
 REFUSALS: dict[str, type[DomainError]] = {
-    "rate_proposal_of_quarantined": RateNotFound,
-    "rate_proposal_rate_exists": RateNotFound,
-    "rate_proposal_one_open": ProposalOpen,
-    "rate_proposal_reason_said": ReasonMissing,
-    "rate_decision_reason_said": ReasonMissing,
-    "rate_decision_by_another": SamePerson,
-    "conversion_ratedecision_pkey": AlreadyDecided,
     "fee_rule_percentage_bounds": InvalidFeeRule,
     "fee_rule_percentage_precision": InvalidFeeRule,
     "fee_rule_fixed_bounds": InvalidFeeRule,
@@ -142,4 +105,5 @@ REFUSALS: dict[str, type[DomainError]] = {
     "settlement_within_payable": SettlementExceedsPayable,
     "statement_periods_apart": StatementOverlaps,
     "statement_of_converted_hours": StatementTooEarly,
+    "settlement_reference_once": SettlementConflict,
 }

@@ -1,15 +1,12 @@
-"""What a leaked key reported, found and taken back (docs/operations.md, "A leaked key")."""
+"""What a leaked key reported (docs/operations.md, "A leaked key"); a request takes it back (conversion.void_kind)."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection
 
-from conversion.voiding import Author, void_wins
 from rewards.selectors import WinFacts, wins_by_id
 
 FIRST = UUID(int=0)
@@ -90,15 +87,3 @@ def standing(which: Reported, *, after: UUID = FIRST, limit: int) -> list[UUID]:
 def first_standing(which: Reported, *, limit: int) -> list[WinFacts]:
     """The first of these wins that are not voided."""
     return sorted(wins_by_id(standing(which, limit=limit)).values(), key=lambda win: win.id)
-
-
-def void_reported(which: Reported, *, reason: str, author: Author) -> Iterator[int]:
-    """Takes all of these wins back, VOIDS_PER_CHUNK in a transaction; yields how many after each.
-
-    Whatever ends it half-way, calling it again goes on with those that are left. Raises InvalidReason, Unavailable.
-    """
-    after, limit = FIRST, settings.VOIDS_PER_CHUNK
-    while win_ids := standing(which, after=after, limit=limit):
-        voided = void_wins(win_ids=win_ids, reason=reason, author=author)
-        yield sum(not each.replayed for each in voided)
-        after = win_ids[-1]

@@ -10,7 +10,7 @@ from django.db.models import F, Func, Q
 from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
-from conversion.controls import FeeSettlement, ProviderHealth, RateDecision, RateProposal, RunTransition
+from conversion.controls import FeeSettlement, ProviderHealth, RunTransition
 from conversion.reconciliation.models import Difference, ProviderStatement, StatementLine
 from dreamland.lib.fields import AMOUNT_LIMIT, AmountField, ClockTimestamp, Uuid7, amount_constraints
 
@@ -23,8 +23,6 @@ __all__ = [
     "ProviderHealth",
     "ProviderStatement",
     "Rate",
-    "RateDecision",
-    "RateProposal",
     "RunTransition",
     "StatementLine",
     "VoidedConversion",
@@ -33,6 +31,7 @@ __all__ = [
 BASE = "DREAM"
 QUOTE = "USD"
 USD_DECIMALS = 8
+FEE_LIMIT = 1_000  # USD for each conversion: more is a typing error
 RAW_MAX_LENGTH = 4_000
 REASON_FORM = r"^[a-z-]{0,40}$"
 FAILED_FORM = r"^([a-z0-9_.-]{1,40} [a-z-]{1,40}(, |$)){0,10}$"
@@ -81,6 +80,10 @@ class Rate(models.Model):
 
     class Meta:
         ordering = ["-hour", "-fetched_at"]
+        permissions = [
+            ("ask_quarantined_rate", "Can ask that a quarantined rate pass"),
+            ("decide_quarantined_rate", "Can decide about a quarantined rate"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["hour"], condition=Q(state="accepted"), name="rate_one_accepted_for_hour"),
             # A provider that answers the same nonsense at every tick fills one row, not a table.
@@ -131,9 +134,20 @@ class FeeRule(models.Model):
     fixed = AmountField(help_text="USD for each conversion.")
     minimum = AmountField(db_default=0, help_text="USD that a conversion costs at least.")
     created_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+    request = models.ForeignKey(
+        "ledger.ApprovalRequest",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+        help_text="By which it came. Empty for the first rule, and for rules that came from the centre.",
+    )
 
     class Meta:
         ordering = ["-effective_from"]
+        permissions = [("ask_fee_rule", "Can ask for a fee rule"), ("decide_fee_rule", "Can decide about a fee rule")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(percentage__gte=0, percentage__lte=1), name="fee_rule_percentage_bounds"
@@ -142,11 +156,11 @@ class FeeRule(models.Model):
                 condition=Q(percentage=Func(F("percentage"), 18, function="round")),
                 name="fee_rule_percentage_precision",
             ),
-            models.CheckConstraint(condition=Q(fixed__gte=0, fixed__lte=1_000), name="fee_rule_fixed_bounds"),
+            models.CheckConstraint(condition=Q(fixed__gte=0, fixed__lte=FEE_LIMIT), name="fee_rule_fixed_bounds"),
             models.CheckConstraint(
                 condition=Q(fixed=Func(F("fixed"), USD_DECIMALS, function="round")), name="fee_rule_fixed_precision"
             ),
-            models.CheckConstraint(condition=Q(minimum__gte=0, minimum__lte=1_000), name="fee_rule_minimum_bounds"),
+            models.CheckConstraint(condition=Q(minimum__gte=0, minimum__lte=FEE_LIMIT), name="fee_rule_minimum_bounds"),
             models.CheckConstraint(
                 condition=Q(minimum=Func(F("minimum"), USD_DECIMALS, function="round")),
                 name="fee_rule_minimum_precision",
@@ -285,6 +299,10 @@ class VoidedConversion(models.Model):
     voided_at = models.DateTimeField()
 
     class Meta:
+        permissions = [
+            ("ask_void_of_many", "Can ask for a void of wins"),
+            ("decide_void_of_many", "Can decide about a void of wins"),
+        ]
         indexes = [models.Index(fields=["player", "day", "hour", "entry"], name="voided_usd_history")]
         constraints = [
             *amount_constraints("voided_conversion", "tokens"),

@@ -105,7 +105,7 @@ def run_transitions(hour: datetime, *, limit: int = 100) -> tuple[Transition, ..
 
 @dataclass(frozen=True, slots=True)
 class RateFacts:
-    """One answer of a provider and what was made of it. `proposal` is what somebody asked and nobody decided yet."""
+    """One answer of a provider and what was made of it."""
 
     id: UUID
     hour: datetime
@@ -117,15 +117,11 @@ class RateFacts:
     quoted_at: datetime | None
     fetched_at: datetime
     decides: UUID | None
-    proposal: UUID | None
 
 
 RATES = """
 SELECT rate.id, rate.hour, rate.price, rate.state, rate.reason, rate.provider, rate.failed_before, rate.quoted_at,
-       rate.fetched_at, rate.decides_id, (
-           SELECT proposal.id FROM conversion_rateproposal proposal
-           WHERE proposal.rate_id = rate.id
-             AND NOT EXISTS (SELECT FROM conversion_ratedecision WHERE proposal_id = proposal.id))
+       rate.fetched_at, rate.decides_id
 FROM conversion_rate rate
 WHERE rate.hour = coalesce(%s::timestamptz, rate.hour)
 ORDER BY rate.hour DESC, rate.fetched_at DESC LIMIT %s

@@ -11,14 +11,15 @@ from conversion.models import (
     FeeRule,
     FeeSettlement,
     Rate,
-    RateProposal,
     VoidedConversion,
 )
 from conversion.quotes import HOUR
-from dreamland.lib.columns import BAD, GOOD, NEWS, WAITS, page_address
+from dreamland.lib.columns import BAD, GOOD, NEWS, REQUEST_COLOURS, WAITS, page_address
 from dreamland.lib.pages import Block, Facts, Label, Link, Notice, Table
+from ledger import book
 from rewards.models import Win
 
+REQUESTS_SHOWN = 20
 RUN_COLOURS = {"done": GOOD, "running": NEWS, "due": NEWS, "awaiting_rate": WAITS, "rate_quarantined": BAD}
 RATE_COLOURS = {"accepted": GOOD, "refused": WAITS, "quarantined": BAD}
 WHY = {
@@ -90,7 +91,7 @@ def run_blocks(run: ConversionRun) -> list[Block]:
 
 def rate_blocks(rate: Rate) -> list[Block]:
     """What a provider answered, what was made of it, who asked that it pass and who decided."""
-    proposals = RateProposal.objects.filter(rate=rate).select_related("proposed_by", "decision__decided_by")
+    asked = book.requests(kind="quarantined-rate", subject=str(rate.pk), limit=REQUESTS_SHOWN)
     before = (
         Rate.objects.filter(state=Rate.State.ACCEPTED, hour__lt=rate.hour)
         .order_by("-hour")
@@ -128,21 +129,17 @@ def rate_blocks(rate: Rate) -> list[Block]:
         Facts([("Word for word", rate.raw)], title="Answer"),
         Table(
             title="Asked and decided",
-            headers=["Asked at", "By", "Because", "Decision", "By ", "Because "],
-            rows=[_asked(proposal) for proposal in proposals],
+            headers=["Asked at", "By", "Reference", "State", "By ", "Word"],
+            rows=[_asked(each) for each in asked],
             empty="Nobody has asked that this rate pass.",
         ),
     ]
     return blocks
 
 
-def _asked(proposal: RateProposal) -> list[Any]:
-    decision = getattr(proposal, "decision", None)
-    said: list[Any] = [Link("decide", page_address("conversion_rateproposal", proposal.pk)), None, None]
-    if decision:
-        word = Label("approved", GOOD) if decision.approved else Label("rejected", BAD)
-        said = [word, decision.decided_by, decision.reason]
-    return [proposal.proposed_at, proposal.proposed_by, proposal.reason, *said]
+def _asked(told: book.Request) -> list[Any]:
+    asked = Link(told.asked_at, page_address("ledger_approvalrequest", told.id))
+    return [asked, told.asker, told.reference, Label(told.state, REQUEST_COLOURS[told.state]), told.decider, told.word]
 
 
 def conversion_blocks(line: Conversion) -> list[Block]:
@@ -217,6 +214,12 @@ def fee_rule_blocks(rule: FeeRule) -> list[Block]:
                 ("Fixed, USD", rule.fixed),
                 ("At least, USD", rule.minimum),
                 ("A conversion of 1 USD costs", max(rule.percentage + rule.fixed, rule.minimum)),
+                (
+                    "Came by",
+                    Link("the request of two people", page_address("ledger_approvalrequest", rule.request_id))
+                    if rule.request_id
+                    else None,
+                ),
             ]
         )
     ]

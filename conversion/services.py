@@ -10,9 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from conversion import runs
-from conversion.decisions import decide_rate, propose_rate_decision
 from conversion.errors import HourNotOver, NotAnHour, PostConditionFailed
-from conversion.fees import Settlement, add_fee_rule, settle_fees
 from conversion.passes import Progress, convert_lots, unheard
 from conversion.quotes import HOUR
 from conversion.rates import ensure_terms, fetch_rate, known_terms
@@ -25,16 +23,11 @@ logger = logging.getLogger(__name__)
 __all__ = [
     "RunFacts",
     "RunReports",
-    "Settlement",
-    "add_fee_rule",
     "convert_due_hours",
     "convert_hour",
     "convert_range",
-    "decide_rate",
     "due_hours",
     "fetch_rate",
-    "propose_rate_decision",
-    "settle_fees",
 ]
 
 # Asks others to convert these key ranges of the run: processes that it waits for, or messages that may get lost.

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.urls import reverse
 
-from conversion.models import ConversionRun, Rate, RateProposal
+from conversion.models import ConversionRun, Rate
 from conversion.pages import hour_text, why
 from conversion.runs import due_hours
 from conversion.selectors import database_clock
@@ -67,15 +67,6 @@ def tiles() -> Iterator[Tile]:
         note="Two people decide." if held else "No rate waits for people.",
         colour=BAD if held else GOOD,
         order=12,
-    )
-    asked = RateProposal.objects.filter(decision=None).count()
-    yield Tile(
-        "Rates to decide",
-        asked,
-        reverse("admin:conversion_rateproposal_changelist"),
-        note="Somebody asked that they pass." if asked else "Nobody waits for a word.",
-        colour=WAITS if asked else GOOD,
-        order=13,
     )
 
 

@@ -348,6 +348,7 @@ WIN_FUTURE_LIMIT = timedelta(seconds=env.int("WIN_FUTURE_LIMIT_SECONDS", default
 DAYS_KEPT_IN_SIGHT = timedelta(days=4)  # beyond WIN_LATE_LIMIT: a neighbouring day, whatever the zones were
 WINS_PER_BATCH = 1_000
 VOIDS_PER_CHUNK = 200  # wins of a leaked key that are taken back in one transaction
+VOIDS_PER_REQUEST = 5_000  # wins that one person asks to take back and another one approves: one transaction
 SERVICE_ATTEMPTS = 3  # how often a use case is tried again after a lost race, before it answers "unavailable"
 
 # --- Conversion --------------------------------------------------------------------------------------------------

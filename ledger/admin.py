@@ -9,15 +9,17 @@ from django.contrib.admin.views.main import SEARCH_VAR
 from django.db import models
 from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dreamland.lib.admin import ReadOnlyAdmin, as_uuid, identifier, state
-from dreamland.lib.columns import BAD, GOOD, NEWS, WAITS, amount_text
+from dreamland.lib.columns import BAD, GOOD, NEWS, REQUEST_COLOURS, WAITS, amount_text
 from dreamland.lib.deeds import reading
 from dreamland.lib.filters import InstantRange, WhetherSet
 from dreamland.lib.pages import Block, Door, Facts
-from ledger import deed_pages, pages
+from ledger import approval_deeds, approval_pages, deed_pages, pages
+from ledger.approvals.models import ApprovalRequest
 from ledger.lines import postings_of
 from ledger.models import (
     HOUSE,
@@ -270,3 +272,50 @@ class VerificationRunAdmin(ReadOnlyAdmin):
 
     def blocks(self, request: HttpRequest, row: VerificationRun) -> list[Block]:
         return pages.verification_blocks(row)
+
+
+@admin.register(ApprovalRequest)
+class ApprovalRequestAdmin(ReadOnlyAdmin):
+    exports = True
+    menu, icon, menu_order = "Corrections", "rate_review", 10
+    list_display = ["asked_at", "title", state("state", REQUEST_COLOURS), "reason_code", "reference", "asked_by"]
+    list_select_related = ["asked_by", "decision"]
+    empty_text = "Nobody has asked for anything yet: whatever changes money by hand is decided by a second person."
+
+    def get_urls(self) -> list[URLPattern]:
+        guarded = self.admin_site.admin_view
+        waiting = reading("ledger.view_approvalrequest")(approval_pages.waiting_page)
+        kinds = reading("ledger.view_approvalrequest")(approval_pages.kinds_page)
+        name = "ledger_approvalrequest"
+        return [
+            path("waiting/", guarded(waiting), name=f"{name}_waiting"),
+            path("kinds/", guarded(kinds), name=f"{name}_kinds"),
+            path("ask/<str:code>/", guarded(approval_deeds.ask_page), name=f"{name}_ask"),
+            path("<uuid:request_id>/approve/", guarded(approval_deeds.approve), name=f"{name}_approve"),
+            path("<uuid:request_id>/refuse/", guarded(approval_deeds.refuse), name=f"{name}_refuse"),
+            path("<uuid:request_id>/withdraw/", guarded(approval_deeds.withdraw), name=f"{name}_withdraw"),
+            *super().get_urls(),
+        ]
+
+    def complete_page(self, rows: list[ApprovalRequest]) -> list[ApprovalRequest]:
+        now = timezone.now()
+        for row in rows:
+            decision = getattr(row, "decision", None)
+            row.state = decision.verdict if decision else "open" if row.expires_at >= now else "expired"  # type: ignore[attr-defined]
+        return rows
+
+    @admin.display(description="what")
+    def title(self, row: ApprovalRequest) -> str:
+        return approval_pages.title_of(row.kind)
+
+    def list_doors(self, request: HttpRequest) -> list[Door]:
+        return approval_pages.list_doors(request)
+
+    def page_title(self, row: ApprovalRequest) -> str:
+        return f"Request: {approval_pages.title_of(row.kind)}"
+
+    def blocks(self, request: HttpRequest, row: ApprovalRequest) -> list[Block]:
+        return approval_pages.request_blocks(row)
+
+    def doors(self, request: HttpRequest, row: ApprovalRequest) -> list[Door]:
+        return approval_pages.request_doors(request, row)

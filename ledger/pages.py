@@ -237,13 +237,23 @@ def entry_blocks(entry: JournalEntry) -> list[Block]:
         facts.append(("Reverses", Link(entry.reverses_id, page_address("ledger_journalentry", entry.reverses_id))))
     if reversed_by:
         facts.append(("Reversed by", Link(reversed_by, page_address("ledger_journalentry", reversed_by))))
-    facts += [(f"Note: {name}", str(value)) for name, value in sorted(entry.metadata.items())]
+    facts += [_note(name, str(value)) for name, value in sorted(entry.metadata.items())]
     blocks: list[Block] = [Facts(facts), *(lines_table(postings, asset) for asset in _assets(postings))]
     if reversed_by:
         blocks.insert(0, Notice("This entry was taken back by another one.", "warning"))
     if known := behind(entry.id, entry.holder):
         blocks.append(Facts(known, title="Behind this entry"))
     return blocks
+
+
+def _note(name: str, value: str) -> tuple[str, Any]:
+    """What is noted of an entry; the request that two people carried, and what it corrects, with their pages."""
+    pages = {
+        "request": ("Asked and approved", "ledger_approvalrequest"),
+        "corrects": ("Corrects", "ledger_journalentry"),
+    }
+    label, page = pages.get(name, (f"Note: {name}", ""))
+    return label, Link(value, page_address(page, value)) if page else value
 
 
 def _holder(holder: UUID) -> Any:

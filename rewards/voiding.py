@@ -42,6 +42,7 @@ class TakenBack:
     write: Callable[[Mapping[UUID, datetime]], None]
 
 
+Sign = Callable[[book.Entry], book.Entry]
 TakeBack = Callable[[Sequence[WinFacts], Shares], TakenBack]
 
 
@@ -94,11 +95,23 @@ def _assert_reason(reason: str) -> None:
 def _void(
     win_ids: Sequence[UUID], reason: str, author: Author, take_back: TakeBack, game_id: UUID | None = None
 ) -> tuple[Voided, ...]:
-    _lock(win_ids, game_id)
+    lock_wins(win_ids, game_id)
     wins = list(wins_by_id(win_ids, game_id=game_id).values())
     fresh = [win for win in wins if win.voided_by is None]
-    voids = _write(fresh, reason, author, take_back) if fresh else {}
+    voids, _ = _write(fresh, reason, author, take_back) if fresh else ({}, ())
     return tuple(Voided(voids.get(win.id, win), replayed=win.id not in voids) for win in wins)
+
+
+def void_locked(
+    wins: Sequence[WinFacts], *, reason: str, author: Author, take_back: TakeBack, sign: Sign
+) -> tuple[UUID, ...]:
+    """Takes back wins that stand, inside the caller's transaction, which has locked them (`lock_wins`).
+
+    `sign` puts a name and a request to each entry (`book.Order.signed`). Returns the entries. Raises InvalidReason.
+    """
+    _assert_reason(reason)
+    _, entries = _write(wins, reason, author, take_back, sign)
+    return entries
 
 
 THESE = "entry_id = ANY(%s::uuid[]) AND (%s::uuid IS NULL OR game_id = %s::uuid)"
@@ -111,7 +124,7 @@ FOR NO KEY UPDATE
 LOCK_WINS = f"SELECT entry_id FROM rewards_win WHERE {THESE} ORDER BY player_id, entry_id FOR NO KEY UPDATE"
 
 
-def _lock(win_ids: Sequence[UUID], game_id: UUID | None) -> None:
+def lock_wins(win_ids: Sequence[UUID], game_id: UUID | None = None) -> None:
     """Locks the days of the wins, then the wins. What became of them is read afterwards: it may have changed."""
     these = [list(win_ids), game_id, game_id]
     with connection.cursor() as cursor:
@@ -127,14 +140,19 @@ FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[]) AS void (entr
 """
 
 
-def _write(wins: Sequence[WinFacts], reason: str, author: Author, take_back: TakeBack) -> dict[UUID, WinFacts]:
-    """Posts the reversals, with what takes conversions back, in one statement; writes the facts beside them."""
+def _write(
+    wins: Sequence[WinFacts], reason: str, author: Author, take_back: TakeBack, sign: Sign = lambda entry: entry
+) -> tuple[dict[UUID, WinFacts], tuple[UUID, ...]]:
+    """Posts the reversals, with what takes conversions back, in one statement; writes the facts beside them.
+
+    Returns the wins as they are then, and all the entries.
+    """
     shares = book.lock_balances(win.player_id for win in wins)
     converted = [win for win in wins if win.converted_by is not None]
     taken = take_back(converted, shares) if converted else TakenBack((), lambda _: None)
     # The reason stays out of the journal: people write names into such texts, and the journal is for ever.
     reversals = book.reversals([win.id for win in wins], memo="", kind="void", posted_by=author.user_id)
-    receipts = book.post([*taken.entries, *reversals])
+    receipts = book.post([sign(entry) for entry in (*taken.entries, *reversals)])
     posted_at = {receipt.entry_id: receipt.posted_at for receipt in receipts}
     taken.write(posted_at)
     with connection.cursor() as cursor:
@@ -150,7 +168,8 @@ def _write(wins: Sequence[WinFacts], reason: str, author: Author, take_back: Tak
                 [posted_at[entry.id] for entry in reversals],
             ],
         )
-    return {
+    voided = {
         win.id: replace(win, voided_by=entry.id, void=VoidFacts(reason, posted_at[entry.id]))
         for win, entry in zip(wins, reversals, strict=True)
     }
+    return voided, tuple(receipt.entry_id for receipt in receipts)

@@ -1,11 +1,13 @@
 """Two people, and requests that they ask and approve: how money is moved by hand in tests."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.models import User
 
-from dreamland.lib.api.fields import StrictSerializer, StrictUUIDField
+from dreamland.lib.api.fields import StrictSerializer, StrictUUIDField, render_instant
 from ledger import book
 from tests.sql import run
 
@@ -39,6 +41,23 @@ def reverse(entry_id: object, *, player: object = None, reference: str = TICKET)
     """Reverses an entry that was made by hand."""
     payload = {"entry": str(entry_id), "player": str(player) if player else None}
     return approved("reversal", payload, reference=reference)
+
+
+def fees_paid(amount: str, reference: str) -> UUID:
+    """Fees that were paid, by two people; the entry."""
+    [entry_id] = approved("fee-settlement", {"amount": amount}, reference=reference).entry_ids
+    return entry_id
+
+
+def rule_added(effective_from: datetime, **parts: str) -> None:
+    """A fee rule that holds from then on, by two people."""
+    payload = {"effective_from": render_instant(effective_from), "provider": "desk", "percentage": "0.01"} | parts
+    approved("fee-rule", payload, reference="contract 1")
+
+
+def rate_passed(rate_id: object) -> book.Request:
+    """Lets a quarantined rate pass, by two people."""
+    return approved("quarantined-rate", {"rate": str(rate_id)})
 
 
 class _AnyEntry(StrictSerializer):

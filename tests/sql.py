@@ -53,6 +53,24 @@ def without_triggers(*tables: str) -> Iterator[None]:
         run(f"ALTER TABLE {table} ENABLE TRIGGER ALL")
 
 
+@contextmanager
+def replaced(function: str, old: str, new: str) -> Iterator[None]:
+    """Inside, the function of the database lacks a part: the control of what that part keeps."""
+    ((definition,),) = run("SELECT pg_get_functiondef(%s::regproc)", [function])
+    assert old in str(definition)
+    run(str(definition).replace(old, new))
+    yield
+    run(str(definition))
+
+
+def slow_to_commit(table: str) -> None:
+    """Whoever writes a row there takes a while: so that the others look before he commits."""
+    run(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$"
+    )
+    run(f"CREATE TRIGGER slow AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION slow()")
+
+
 def in_parallel(work: Sequence[Callable[[], T]]) -> list[T | Exception]:
     """Runs all at once, each in a thread with a connection of its own; exceptions come back as results, in order."""
     together = threading.Barrier(len(work))

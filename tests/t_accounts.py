@@ -23,10 +23,11 @@ def live(finance: int) -> None:
     """The day, through the services that every other day goes through. `finance`: the user who pays the fees."""
     from django.db import transaction
 
-    from conversion.services import convert_hour, settle_fees
+    from conversion.services import convert_hour
     from conversion.voiding import Author, void_win
     from ledger import book
     from rewards.services import Claim, Recorded, create_game, record_wins, register_player
+    from tests.approvals import fees_paid
 
     register_player(player_id=PLAYER, timezone="UTC")
     game = create_game(slug="chess", name="Chess")
@@ -56,7 +57,7 @@ def live(finance: int) -> None:
     void_win(win_id=cheated, reason="cheating", author=Author())
     win("1.2", 13, 30)
     convert(13)
-    settle_fees(amount=Decimal("0.008"), reference="bank 1", posted_by=finance)
+    fees_paid("0.008", "bank 1")
 
 
 def rows() -> list[Row]:

@@ -16,6 +16,15 @@ Column = Callable[[Any], Any]
 
 # What a word in a column of states tells: colours mean the same everywhere.
 GOOD, WAITS, BAD, NEWS = "success", "warning", "danger", "info"
+# How a request that two people carry stands.
+REQUEST_COLOURS = {
+    "open": WAITS,
+    "approved": GOOD,
+    "refused": BAD,
+    "withdrawn": NEWS,
+    "expired": NEWS,
+    "stale": BAD,
+}
 
 
 def amount(field: str, description: str | None = None) -> Column:

@@ -192,7 +192,9 @@ def instant_text(instant: datetime) -> str:
 
 Behind = Callable[[UUID, UUID], Iterable[tuple[str, Any]]]
 Doors = Callable[[HttpRequest, Any], Iterable[Door]]
+ListDoors = Callable[[HttpRequest], Iterable[Door]]
 _behind: list[Behind] = []
+_list_doors: dict[str, list[ListDoors]] = {}
 _doors: dict[str, list[Doors]] = {}
 
 
@@ -212,6 +214,18 @@ def register_doors(label: str, doors: Doors) -> None:
     known = _doors.setdefault(label, [])
     if doors not in known:
         known.append(doors)
+
+
+def register_list_doors(label: str, doors: ListDoors) -> None:
+    """Adds doors above the list of a model (`app.Model`), for whoever may go through them."""
+    known = _list_doors.setdefault(label, [])
+    if doors not in known:
+        known.append(doors)
+
+
+def list_doors_of(request: HttpRequest, label: str) -> list[Door]:
+    """The doors that apps added above the list of a model."""
+    return [door for doors in _list_doors.get(label, ()) for door in doors(request)]
 
 
 def doors_of(request: HttpRequest, row: Any) -> list[Door]:

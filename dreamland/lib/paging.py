@@ -15,6 +15,8 @@ from django.db.models import Q
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
+from dreamland.lib.pages import list_doors_of
+
 AFTER, BEFORE = "after", "before"
 
 
@@ -32,7 +34,7 @@ class KeysetChangeList(ChangeList):
         self.title = str(self.opts.verbose_name_plural)
         filters = request.GET.urlencode()
         exports = self.model_admin.export_doors(f"?{filters}" if filters else "")
-        self.doors = [*exports, *self.model_admin.list_doors(request)]
+        self.doors = [*exports, *self.model_admin.list_doors(request), *list_doors_of(request, self.model._meta.label)]
 
     def get_ordering(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> list[Any]:
         """The keyset: the address has no say in it."""

@@ -23,14 +23,7 @@ FEES = frozenset(
         "conversion.view_difference",
     }
 )
-RATES = frozenset(
-    {
-        "conversion.view_rate",
-        "conversion.view_rateproposal",
-        "conversion.view_ratedecision",
-        "conversion.view_providerhealth",
-    }
-)
+RATES = frozenset({"conversion.view_rate", "conversion.view_providerhealth"})
 RUNS = frozenset({"conversion.view_conversionrun", "conversion.view_runtransition"})
 # What a player did and got. Nothing personal is in it: a player is an id here.
 PLAYERS = frozenset(
@@ -64,9 +57,18 @@ FINANCE = BOOKS | FEES | RATES | RUNS | PLAYERS | GAMES
 
 # What people do, and not only see: the services behind these know who did it, and PostgreSQL records it.
 # A request is asked for by one group and decided by another; PostgreSQL refuses the same person (ledger.approvals).
-REQUESTS = ("ledger.{}_adjustment", "ledger.{}_funding", "ledger.{}_reversal", "ledger.{}_reopening")
-ASKS = frozenset({"conversion.add_rateproposal", "conversion.add_feesettlement"} | {r.format("ask") for r in REQUESTS})
-DECIDES = frozenset({"conversion.add_ratedecision", "ledger.add_periodclose"} | {r.format("decide") for r in REQUESTS})
+REQUESTS = (
+    "ledger.{}_adjustment",
+    "ledger.{}_funding",
+    "ledger.{}_reversal",
+    "ledger.{}_reopening",
+    "conversion.{}_fee_settlement",
+    "conversion.{}_fee_rule",
+    "conversion.{}_quarantined_rate",
+    "conversion.{}_void_of_many",
+)
+ASKS = frozenset(permission.format("ask") for permission in REQUESTS)
+DECIDES = frozenset({"ledger.add_periodclose"} | {permission.format("decide") for permission in REQUESTS})
 RUNS_IT = frozenset(
     {
         "conversion.change_conversionrun",

@@ -61,7 +61,7 @@ class PostingPayload(StrictSerializer):
 class AdjustmentPayload(StrictSerializer):
     player = StrictUUIDField(default=None, allow_null=True)
     postings = serializers.ListField(child=PostingPayload(), min_length=1, max_length=MOST_POSTINGS)
-    corrects = StrictUUIDField(default=None, allow_null=True)
+    corrects = StrictUUIDField(default=None, allow_null=True, help_text="The entry that was wrong.")
 
 
 def adjustment_subject(payload: Payload, reference: str) -> str:
@@ -127,11 +127,11 @@ ADJUSTMENT = Kind(
     title="an adjustment",
     reasons={
         "goodwill": "A gesture towards a player",
-        "correction": "An entry was wrong; `corrects` names it",
+        "correction": "An entry was wrong",
         "write-off": "What a player owes will not be paid",
         "bank-charge": "What the bank took or gave",
         "payout-correction": "A payout that was wrong",
-        "other": "None of these; the note says what",
+        "other": "Something else: the note says what",
     },
     payload=AdjustmentPayload,
     subject=adjustment_subject,

@@ -93,22 +93,23 @@ STATES = {
 }
 
 
-def requests(
+def requests(  # noqa: PLR0913  # so many ways to narrow it down
     *,
     limit: int,
     state: str | None = None,
     kind: str | None = None,
+    subject: str | None = None,
     asked_by: int | None = None,
     before: UUID | None = None,
 ) -> tuple[Request, ...]:
-    """The latest requests, newest first: of one state (STATES), kind, asker; older than the request `before`.
+    """The latest requests, newest first: of one state (STATES), kind, subject, asker; older than `before`.
 
     Those that are open are looked at: `stale` where what they stand on has moved.
     """
     where = ["true" if state is None else STATES[state]]
-    asked = {"kind": kind, "asked_by": asked_by, "before": before}
+    asked = {"kind": kind, "subject": subject, "asked_by": asked_by, "before": before}
     filters = {"kind": "request.kind = %(kind)s", "asked_by": "request.asked_by_id = %(asked_by)s"}
-    filters["before"] = "request.id < %(before)s"
+    filters |= {"subject": "request.subject = %(subject)s", "before": "request.id < %(before)s"}
     where += [clause for name, clause in filters.items() if asked[name] is not None]
     found = _selected(" AND ".join(where), {name: value for name, value in asked.items() if value is not None}, limit)
     return tuple(with_ground(each) for each in found)

@@ -8,7 +8,7 @@ from django.test import Client, override_settings
 from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from conversion.models import ConversionRun, FeeSettlement, Rate, RateDecision
+from conversion.models import ConversionRun
 from conversion.services import convert_due_hours
 from rewards.keys import create_game_key, verify_game_key
 from rewards.models import Game, GameKey
@@ -80,44 +80,6 @@ def test_an_hour_is_tried_again_by_the_service_and_done_once() -> None:
     assert (run.state, run.conversions) == ("done", 1)
 
 
-def test_a_rate_that_is_held_back_passes_by_two_people() -> None:
-    record_wins(game_id=a_game().id, claims=[a_claim(a_player(), "1", won_at=NOON)], now=NOON)
-    convert_due_hours(now=NOON + hours(1))
-    later = NOON + hours(1)
-    record_wins(game_id=a_game().id, claims=[a_claim(a_player(), "1", won_at=later)], now=later)
-    with override_settings(RATE_FIXED_PRICE="0.60"):
-        convert_due_hours(now=later + hours(1))
-    rate = Rate.objects.get(state="quarantined")
-    olga = person("olga", "conversion.add_rateproposal", "conversion.view_rate", "conversion.add_ratedecision")
-    asked = olga.post(reverse("admin:conversion_rate_ask", args=[rate.pk]), {"reason": "the exchange says so"})
-    assert asked.status_code == 302
-    proposal = rate.proposals.get()
-    decide = reverse("admin:conversion_rateproposal_decide", args=[proposal.pk])
-    word = {"word": "approve", "reason": "seen on their page"}
-    assert "else" in olga.post(decide, word).content.decode() or not RateDecision.objects.exists()
-    assert not RateDecision.objects.exists()
-    anna = person("anna", "conversion.add_ratedecision", "conversion.view_rate")
-    for _ in range(2):
-        assert anna.post(decide, word).status_code == 302
-    assert RateDecision.objects.get().approved
-    stale = person("bert", "conversion.add_ratedecision", "conversion.view_rate")
-    assert "decided before" in stale.post(decide, {"word": "reject", "reason": "no"}).content.decode()
-
-
-def test_fees_are_paid_once_and_never_beyond_what_is_owed() -> None:
-    record_wins(game_id=a_game().id, claims=[a_claim(a_player(), "5")], now=NOON)
-    convert_due_hours(now=NOON + hours(2))
-    client = person("olga", "conversion.add_feesettlement", "conversion.view_feesettlement")
-    page = reverse("admin:conversion_feesettlement_pay")
-    assert client.post(page, {"amount": "100", "reference": "bank-1"}).status_code == 200
-    for amount in ("0", "-1", "NaN", "1e-9", "x"):
-        assert client.post(page, {"amount": amount, "reference": "bank-1"}).status_code == 200
-    assert not FeeSettlement.objects.exists()
-    for _ in range(2):
-        assert client.post(page, {"amount": "0.001", "reference": "bank-1"}).status_code == 302
-    assert FeeSettlement.objects.count() == 1
-
-
 def test_a_task_of_the_schedule_is_switched_off_and_on() -> None:
     when = CrontabSchedule.objects.create(minute="0")
     task = PeriodicTask.objects.create(name="convert", task="conversion.convert_due_hours", crontab=when)
@@ -137,7 +99,6 @@ def test_a_task_of_the_schedule_is_switched_off_and_on() -> None:
         ("rewards_game_newkey", "game"),
         ("rewards_gamekey_rotate", "key"),
         ("rewards_gamekey_revoke", "key"),
-        ("conversion_feesettlement_pay", ""),
     ],
 )
 def test_who_may_only_look_does_nothing(name: str, of: str) -> None:
@@ -145,7 +106,7 @@ def test_who_may_only_look_does_nothing(name: str, of: str) -> None:
     key = create_game_key(game_id=game.pk, scopes=["wins:write"])
     keys: dict[str, list[Any]] = {"": [], "game": [game.pk], "key": [key.key_id]}
     arguments = keys[of]
-    client = person("viola", "rewards.view_game", "rewards.view_gamekey", "conversion.view_feesettlement")
+    client = person("viola", "rewards.view_game", "rewards.view_gamekey")
     for method in ("get", "post"):
         assert getattr(client, method)(reverse(f"admin:{name}", args=arguments)).status_code == 403
     assert GameKey.objects.filter(revoked_at=None).count() == 1

@@ -17,11 +17,12 @@ from conversion.services import convert_due_hours, convert_hour
 from ledger.models import PeriodClose
 from ledger.verification_records import Mode, verify_and_record
 from rewards.keys import create_game_key
-from rewards.models import GameKey
+from rewards.models import GameKey, Win
 from rewards.services import Claim, record_wins
 from tests.browser.conftest import PHONE, Desk
 from tests.browser.world import days_of_play, this_hour
 from tests.factories import a_game, players
+from tests.people import a_person
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -82,28 +83,31 @@ def test_a_rate_that_jumps_is_let_pass_by_two_people(desk: Desk) -> None:
     with override_settings(RATE_FIXED_PRICE="0.60"):
         convert_due_hours(now=hour + 2 * HOUR)
     assert Rate.objects.filter(state="quarantined").exists()
-    desk.sit_down(staff("olga", "conversion.add_rateproposal"))
+    desk.sit_down(a_person("olga", "Finance operator"))
     page = desk.open(reverse("admin:index"))
     page.get_by_text("Rates held back").click()
     page.locator("#result_list th a, #result_list td a").first.click()
     page.wait_for_load_state("networkidle")
     desk.picture("rate-held-back")
-    desk.press("Ask that it pass")
-    page.locator("textarea[name=reason]").fill("The exchange confirmed it, ticket 4711")
+    desk.press("Ask for a rate that was held back")
+    page.locator("select[name=reason_code]").select_option("confirmed")
+    page.locator("input[name=reference]").fill("The exchange, ticket 4711")
+    desk.press("Show what it would do")
+    assert page.get_by_text("What would change").is_visible()
     desk.press("Ask for it")
     assert page.get_by_text("Asked. Somebody else decides.").is_visible()
-    assert page.get_by_text("Decide", exact=True).count() == 0
-    desk.sit_down(staff("anna", "conversion.add_ratedecision", "conversion.change_conversionrun"))
+    assert page.locator("a.bo-button:has-text('Approve')").count() == 0
+    anna = a_person("anna", "Finance approver")
+    anna.user_permissions.add(Permission.objects.get(codename="change_conversionrun"))
+    desk.sit_down(anna)
     desk.open(reverse("admin:index"))
-    page.get_by_text("Rates to decide").click()
-    page.locator("#result_list th a, #result_list td a").first.click()
+    page.get_by_text("Requests to decide").click()
+    page.locator("table.bo-table a.bo-link").first.click()
     page.wait_for_load_state("networkidle")
-    desk.press("Decide")
-    page.locator("select[name=word]").select_option("approve")
-    page.locator("textarea[name=reason]").fill("Seen on their page")
+    desk.press("Approve")
     desk.picture("rate-decision")
-    desk.press("Decide")
-    assert page.get_by_text("The rate passes").is_visible()
+    desk.press("Approve")
+    assert page.get_by_text("A rate that was held back: approved.").is_visible()
     run = ConversionRun.objects.get(hour=hour + HOUR)
     desk.open(reverse("admin:conversion_conversionrun_change", args=[run.pk]))
     desk.press("Try again")
@@ -138,3 +142,20 @@ def test_a_suspicious_game_is_seen_and_its_key_revoked(desk: Desk) -> None:
     desk.sit_down(staff("viola"))
     desk.open(reverse("admin:rewards_gamekey_change", args=[keys["chess-duel"]]))
     assert page.get_by_text("Revoke", exact=True).count() == 0
+    desk.sit_down(a_person("olga", "Finance operator"))
+    desk.open(reverse("admin:rewards_game_change", args=[lucky.pk]))
+    desk.press("Ask for a void of wins of")
+    page.locator("select[name=reason_code]").select_option("cheating")
+    page.locator("input[name=reference]").fill("ticket 4712")
+    desk.press("Show what it would do")
+    desk.picture("void-preview")
+    desk.press("Ask for it")
+    desk.sit_down(a_person("anna", "Finance approver"))
+    desk.open(reverse("admin:ledger_approvalrequest_waiting"))
+    page.locator("table.bo-table a.bo-link").first.click()
+    page.wait_for_load_state("networkidle")
+    desk.press("Approve")
+    desk.press("Approve")
+    assert page.get_by_text("A void of wins: approved.").is_visible()
+    assert Win.objects.filter(key=keys["lucky-wheel"], voided_by=None).count() == 0
+    assert Win.objects.filter(key=keys["chess-duel"], voided_by=None).count() == 4

@@ -9,8 +9,10 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dreamland.lib.admin import ListPage, list_address
+from ledger import book
 from ledger.verification_records import Mode, verify_and_record
 from rewards.keys import create_game_key
+from tests.approvals import approved, asked
 from tests.browser.conftest import DESKTOP, PHONE, Desk
 from tests.browser.world import a_win_now, days_of_play
 from tests.factories import a_game, players
@@ -33,6 +35,12 @@ def addresses() -> dict[str, str]:
             found[f"{name}-page"] = reverse(address, args=[row.pk])
     player = players(1)[0] if not found.get("rewards-player-page") else found["rewards-player-page"].split("/")[-3]
     found |= {
+        "requests-kinds": reverse("admin:ledger_approvalrequest_kinds"),
+        "requests-waiting": reverse("admin:ledger_approvalrequest_waiting"),
+        **{
+            f"ask-{kind.code}": reverse("admin:ledger_approvalrequest_ask", args=[kind.code])
+            for kind in book.registered_kinds()
+        },
         "trial-balance": reverse("admin:ledger_account_trialbalance"),
         "statement-account": reverse("admin:ledger_account_statement", args=["player:usd"]),
         "statement-player": reverse("admin:rewards_player_statement", args=[player]),
@@ -59,6 +67,8 @@ def test_every_page_fits_a_desk_and_a_phone_without_a_complaint(desk: Desk) -> N
     people = days_of_play()
     a_win_now(people[0], a_game("chess-duel"), "0.75")
     create_game_key(game_id=a_game("chess-duel").id, scopes=["wins:write"])
+    approved("funding", {"amount": "100"}, reference="wire 7")
+    asked("funding", {"amount": "1000.00000001"}, reference="wire 8, with a long word of where it can be found")
     verify_and_record(Mode.FULL)
     desk.sit_down(User.objects.create_superuser("boss", password="x"))
     assert [wrong for name, address in addresses().items() for wrong in look(desk, name, address)] == []

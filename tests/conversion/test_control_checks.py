@@ -1,12 +1,11 @@
 """`verify_books` finds what is wrong around the conversions when somebody has gone behind every guard."""
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
-from django.contrib.auth import get_user_model
 
-from conversion.services import convert_due_hours, decide_rate, propose_rate_decision, settle_fees
+from conversion.services import convert_due_hours
+from tests.approvals import fees_paid, rate_passed, rule_added
 from tests.conversion.helpers import HOUR, OVER, RateApi, win
 from tests.conversion.test_verification import broken_claims, forge
 from tests.factories import a_player
@@ -23,12 +22,11 @@ def decided(rate_api: RateApi) -> None:
     rate_api.says(HOUR, "0.15")
     rate_api.says(OVER, "0.30")
     convert_due_hours(now=LATER)
-    ada, bob = (get_user_model().objects.create_user(name).pk for name in ("ada", "bob"))
     [(held,)] = run("SELECT id FROM conversion_rate WHERE state = 'quarantined'")
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason="so")
-    decide_rate(proposal_id=proposal, decided_by=bob, approve=True, reason="so")
+    rate_passed(held)
     convert_due_hours(now=LATER)
-    settle_fees(amount=Decimal("0.001"), reference="bank 1", posted_by=ada)
+    fees_paid("0.001", "bank 1")
+    rule_added(LATER)
     assert broken_claims() == set()
 
 
@@ -39,18 +37,28 @@ def decided(rate_api: RateApi) -> None:
         ("DELETE FROM conversion_runtransition WHERE to_state = 'running'", {"runs-equal-transitions"}),
         ("UPDATE conversion_runtransition SET to_state = 'due' WHERE to_state = 'done'", {"runs-equal-transitions"}),
         (
-            "UPDATE conversion_rateproposal SET proposed_by_id = (SELECT decided_by_id FROM conversion_ratedecision)",
+            "UPDATE ledger_approvalrequest SET asked_by_id = (SELECT max(decided_by_id) FROM ledger_approvaldecision)"
+            " WHERE kind = 'quarantined-rate'",
+            {"decided-rates-have-two-people", "decisions-are-anothers"},
+        ),
+        (
+            "UPDATE ledger_approvaldecision SET verdict = 'refused', word = 'no' FROM ledger_approvalrequest request"
+            " WHERE request.id = request_id AND kind = 'quarantined-rate'",
+            {"decided-rates-have-two-people", "approved-requests-have-their-outcome"},
+        ),
+        (
+            "UPDATE ledger_approvalrequest SET payload = payload - 'rate' WHERE kind = 'quarantined-rate'",
             {"decided-rates-have-two-people"},
         ),
-        ("UPDATE conversion_ratedecision SET approved = false", {"decided-rates-have-two-people"}),
-        ("DELETE FROM conversion_rateproposal", {"decided-rates-have-two-people"}),
+        ("UPDATE conversion_feerule SET percentage = 0.02 WHERE request_id IS NOT NULL", {"fee-rules-are-approved"}),
+        ("UPDATE conversion_feesettlement SET reference = 'bank 2'", {"settlements-are-approved"}),
         ("UPDATE conversion_rate SET price = 0.31 WHERE state = 'quarantined'", {"decided-rates-have-two-people"}),
         (
             "UPDATE conversion_feesettlement SET amount = 0.0011",
             {"fees-payable-equal-fees", "settlements-equal-entries"},
         ),
         ("DELETE FROM conversion_feesettlement", {"fees-payable-equal-fees", "settlements-equal-entries"}),
-        ("UPDATE conversion_feerule SET minimum = 0.5", {"fees-follow-rules"}),
+        ("UPDATE conversion_feerule SET minimum = 0.5 WHERE request_id IS NULL", {"fees-follow-rules"}),
         (
             "INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed)"
             " VALUES ('2026-11-10T10:00Z', 'late', 0.01, 0.001)",

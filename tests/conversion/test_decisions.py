@@ -3,36 +3,21 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from io import StringIO
 from uuid import UUID, uuid4
 
 import pytest
-from django.contrib.auth import get_user_model
-from django.core.management import CommandError, call_command
+from django.db import transaction
 
-from conversion.errors import (
-    AlreadyDecided,
-    ProposalNotFound,
-    ProposalOpen,
-    RateAlreadyAccepted,
-    RateNotFound,
-    ReasonMissing,
-    SamePerson,
-)
-from conversion.services import convert_due_hours, decide_rate, propose_rate_decision
+from conversion.errors import RateAlreadyAccepted, RateNotFound
+from conversion.services import convert_due_hours
+from ledger import book
+from tests.approvals import asked, rate_passed, somebody
 from tests.conversion.helpers import HOUR, OVER, RateApi, wallet, win
 from tests.factories import a_player
 from tests.sql import APP, OWNER, in_parallel, refusal, run
 
 pytestmark = pytest.mark.django_db
 LATER = OVER + timedelta(hours=1)
-WHY = "the exchange confirmed it"
-
-
-@pytest.fixture
-def people() -> tuple[int, int, int]:
-    create = get_user_model().objects.create_user
-    return create("ada").pk, create("bob").pk, create("eve").pk
 
 
 @pytest.fixture
@@ -48,118 +33,126 @@ def held(rate_api: RateApi) -> UUID:
     return rate_id
 
 
-def test_what_one_asks_and_another_approves_is_the_rate_of_the_hour(held: UUID, people: tuple[int, int, int]) -> None:
-    ada, bob, _ = people
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
-    assert propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY) == proposal
-    accepted = decide_rate(proposal_id=proposal, decided_by=bob, approve=True, reason=WHY)
-    assert decide_rate(proposal_id=proposal, decided_by=bob, approve=True, reason=WHY) == accepted
+def ask(rate_id: object, *, by: str = "ada", reference: str = "call of 10 November") -> book.Request:
+    return asked("quarantined-rate", {"rate": str(rate_id)}, by=by, reference=reference)
+
+
+def approve(request: book.Request, *, by: str = "bob") -> book.Request:
+    return book.approve(request_id=request.id, decided_by=somebody(by))
+
+
+def reject(request: book.Request, *, by: str = "bob") -> book.Request:
+    return book.refuse(request_id=request.id, decided_by=somebody(by), word="a typing error of theirs")
+
+
+def test_what_one_asks_and_another_approves_is_the_rate_of_the_hour(held: UUID) -> None:
+    request = ask(held)
+    assert ask(held) == request
+    accepted = approve(request).result["rate"]
+    assert approve(request).result["rate"] == accepted
     assert run("SELECT decides_id, decided_by_id, price, state FROM conversion_rate WHERE id = %s", [accepted]) == [
-        (held, bob, Decimal("0.30"), "accepted")
+        (held, somebody("bob"), Decimal("0.30"), "accepted")
     ]
     assert convert_due_hours(now=LATER).runs[0].state == "done"
     [(player,)] = run("SELECT DISTINCT player_id FROM rewards_win")
     assert wallet(player) == (Decimal(0), Decimal("0.45"))
 
 
-def test_nobody_decides_what_he_asked(held: UUID, people: tuple[int, int, int]) -> None:
+def test_who_decides_sees_the_price_beside_the_one_before_and_who_waits(held: UUID) -> None:
+    change = book.preview(kind="quarantined-rate", payload={"rate": str(held)}).change
+    assert change.before == {
+        "rate_of_the_hour": "none: the hour waits",
+        "accepted_rate_before_it": "0.15",
+        "players_who_wait_for_it": 1,
+    }
+    assert change.after["rate_of_the_hour"] == "0.3 USD for 1 DREAM"
+
+
+def test_nobody_decides_what_he_asked(held: UUID) -> None:
     """Catches one person with two hats; the database refuses it too, below."""
-    ada, *_ = people
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
-    for approve in (True, False):
-        with pytest.raises(SamePerson):
-            decide_rate(proposal_id=proposal, decided_by=ada, approve=approve, reason=WHY)
+    request = ask(held)
+    for decide in (approve, reject):
+        with pytest.raises(book.SamePerson):
+            decide(request, by="ada")
     assert convert_due_hours(now=LATER).runs[0].state == "rate_quarantined"
 
 
-def test_after_a_rejection_the_hour_is_asked_again_and_the_rate_may_be_proposed_again(
-    held: UUID, people: tuple[int, int, int], rate_api: RateApi
+def test_after_a_refusal_the_hour_is_asked_again_and_the_rate_may_be_asked_for_again(
+    held: UUID, rate_api: RateApi
 ) -> None:
-    ada, bob, eve = people
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
-    assert decide_rate(proposal_id=proposal, decided_by=bob, approve=False, reason="I called them") is None
-    assert decide_rate(proposal_id=proposal, decided_by=bob, approve=False, reason="I called them") is None
-    asked = len(rate_api.asked)
+    reject(ask(held))
+    before = len(rate_api.asked)
     assert convert_due_hours(now=LATER).runs[0].state == "rate_quarantined"  # the provider insists
-    assert rate_api.asked[asked:] == [OVER]
-    again = propose_rate_decision(rate_id=held, proposed_by=bob, reason="they called back")
-    decide_rate(proposal_id=again, decided_by=eve, approve=True, reason=WHY)
+    assert rate_api.asked[before:] == [OVER]
+    approve(ask(held, by="bob", reference="they called back"), by="eve")
     assert convert_due_hours(now=LATER).runs[0].state == "done"
-    assert run("SELECT attempt FROM conversion_rateproposal ORDER BY id") == [(1,), (2,)]
 
 
-def test_a_rejected_hour_goes_on_with_a_better_answer(
-    held: UUID, people: tuple[int, int, int], rate_api: RateApi
-) -> None:
-    ada, bob, _ = people
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
-    decide_rate(proposal_id=proposal, decided_by=bob, approve=False, reason="a typing error of theirs")
+def test_a_refused_hour_goes_on_with_a_better_answer(held: UUID, rate_api: RateApi) -> None:
+    reject(ask(held))
     rate_api.says(OVER, "0.151")
     assert convert_due_hours(now=LATER).runs[0].state == "done"
 
 
-def test_a_decision_comes_too_late_where_the_hour_has_its_rate(
-    held: UUID, people: tuple[int, int, int], rate_api: RateApi
-) -> None:
-    ada, bob, _ = people
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
+def test_an_approval_comes_too_late_where_the_hour_has_its_rate(held: UUID, rate_api: RateApi) -> None:
+    request = ask(held)
     rate_api.says(OVER, "0.151")
     convert_due_hours(now=LATER)
+    assert book.request_by_id(request.id).state == "stale"
+    with pytest.raises(book.RequestStale):
+        approve(request)
+    assert run("SELECT count(*) FROM ledger_approvaldecision") == [(0,)]
     with pytest.raises(RateAlreadyAccepted):
-        decide_rate(proposal_id=proposal, decided_by=bob, approve=True, reason=WHY)
-    assert run("SELECT * FROM conversion_ratedecision") == []
+        ask(held, by="eve", reference="another") if reject(request) else None
 
 
-def test_wrong_calls_have_names(held: UUID, people: tuple[int, int, int]) -> None:
-    ada, bob, eve = people
-    with pytest.raises(ReasonMissing):
-        propose_rate_decision(rate_id=held, proposed_by=ada, reason=" ")
+def test_an_approval_that_races_with_a_better_answer_is_refused_by_the_one_rate_of_an_hour(held: UUID) -> None:
+    """Catches a second rate of an hour: the answer commits between the look at the hour and the deed."""
+    request = ask(held)
+    better = """
+        INSERT INTO conversion_rate (hour, price, provider, quoted_at, state)
+        SELECT hour, 0.151, 'http', quoted_at, 'accepted' FROM conversion_rate WHERE id = %s
+    """
+
+    def answer() -> None:
+        with transaction.atomic():
+            run(better, [held])
+            run("SELECT pg_sleep(0.7)")
+
+    def late() -> book.Request:
+        run("SELECT pg_sleep(0.3)")
+        return approve(request)
+
+    _, result = in_parallel([answer, late])
+    assert isinstance(result, RateAlreadyAccepted)
+    assert book.request_by_id(request.id).state == "stale"
+
+
+def test_wrong_calls_have_names(held: UUID) -> None:
     [(accepted,)] = run("SELECT id FROM conversion_rate WHERE state = 'accepted'")
     for rate in (uuid4(), accepted):
         with pytest.raises(RateNotFound):
-            propose_rate_decision(rate_id=rate, proposed_by=ada, reason=WHY)
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
-    with pytest.raises(ProposalOpen):
-        propose_rate_decision(rate_id=held, proposed_by=bob, reason=WHY)
-    with pytest.raises(ProposalNotFound):
-        decide_rate(proposal_id=uuid4(), decided_by=bob, approve=True, reason=WHY)
-    with pytest.raises(ReasonMissing):
-        decide_rate(proposal_id=proposal, decided_by=bob, approve=True, reason="")
-    decide_rate(proposal_id=proposal, decided_by=bob, approve=False, reason=WHY)
-    for decided_by, approve in ((eve, False), (bob, True)):
-        with pytest.raises(AlreadyDecided):
-            decide_rate(proposal_id=proposal, decided_by=decided_by, approve=approve, reason=WHY)
+            ask(rate)
+    with pytest.raises(book.InvalidRequest):
+        ask("x")
+    request = ask(held)
+    with pytest.raises(book.RequestOpen):
+        ask(held, by="bob")
+    approve(request)
+    with pytest.raises(book.RequestDone):
+        ask(held, by="bob")
 
 
-def test_two_who_decide_at_once_make_one_decision(held: UUID, people: tuple[int, int, int]) -> None:
-    ada, bob, eve = people
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
-    results = in_parallel(
-        [
-            lambda: decide_rate(proposal_id=proposal, decided_by=bob, approve=True, reason=WHY),
-            lambda: decide_rate(proposal_id=proposal, decided_by=eve, approve=False, reason=WHY),
-        ]
-    )
-    assert [isinstance(result, AlreadyDecided) for result in results].count(True) == 1
-    [(approved,)] = run("SELECT approved FROM conversion_ratedecision")
-    assert approved == (len(run("SELECT id FROM conversion_rate WHERE decides_id IS NOT NULL")) == 1)
+def test_two_words_at_once_are_one(held: UUID) -> None:
+    request = ask(held)
+    results = in_parallel([lambda: approve(request), lambda: reject(request, by="eve")])
+    assert sorted(type(result).__name__ for result in results) == ["AlreadyDecided", "Request"]
 
 
-def test_two_who_ask_at_once_make_one_question(held: UUID, people: tuple[int, int, int]) -> None:
-    results = in_parallel(
-        [
-            lambda by=by: propose_rate_decision(rate_id=held, proposed_by=by, reason=WHY)  # type: ignore[misc]
-            for by in people[:2]
-        ]
-    )
-    assert [isinstance(result, ProposalOpen) for result in results].count(True) == 1
-
-
-PROPOSE = "INSERT INTO conversion_rateproposal (rate_id, attempt, reason, proposed_by_id) VALUES (%s, %s, 'so', %s)"
-DECIDE = (
-    "INSERT INTO conversion_ratedecision (proposal_id, proposed_by_id, decided_by_id, approved, reason)"
-    " VALUES (%s, %s, %s, true, 'so')"
-)
+DECIDE = """
+INSERT INTO ledger_approvaldecision (request_id, asked_by_id, decided_by_id, verdict, word)
+SELECT id, asked_by_id, %s, %s, 'so' FROM ledger_approvalrequest WHERE id = %s
+"""
 PASS = """
 INSERT INTO conversion_rate (hour, price, provider, quoted_at, raw, state, reason, decides_id, decided_by_id)
 SELECT hour, price{more}, provider, quoted_at, raw, 'accepted', '', id, %s FROM conversion_rate WHERE id = %s
@@ -167,39 +160,53 @@ SELECT hour, price{more}, provider, quoted_at, raw, 'accepted', '', id, %s FROM 
 
 
 @pytest.mark.parametrize("who", [OWNER, APP])
-def test_four_eyes_are_the_databases_own(held: UUID, people: tuple[int, int, int], who: str) -> None:
+def test_four_eyes_are_the_databases_own(held: UUID, who: str) -> None:
     """Catches a rule that only Python knows: each shortcut is tried by raw SQL."""
-    ada, bob, eve = people
-    assert refusal(PASS.format(more=""), [bob, held], who=who) == "rate_decided_by_two"  # without any question
-    assert refusal(PROPOSE, [held, 2, ada], who=who) == "rate_proposal_one_open"
-    assert refusal(PROPOSE, [uuid4(), 1, ada], who=who) == "rate_proposal_of_quarantined"
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
-    assert refusal(PROPOSE, [held, 1, bob], who=who) == "rate_proposal_one_open"
-    assert refusal(DECIDE, [proposal, ada, ada], who=who) == "rate_decision_by_another"
-    assert refusal(DECIDE, [proposal, eve, ada], who=who) == "rate_decision_proposal_exists"  # a false asker
-    assert refusal(DECIDE, [proposal, ada, 999_999], who=who) == "rate_decision_decided_by_exists"
-    assert refusal(PASS.format(more=""), [bob, held], who=who) == "rate_decided_by_two"  # asked, not approved
-    run(DECIDE, [proposal, ada, bob])
-    assert refusal(DECIDE, [proposal, ada, bob], who=who) == "conversion_ratedecision_pkey"
-    assert refusal(PASS.format(more=" * 2"), [bob, held], who=who) == "rate_decided_by_two"  # another price
-    assert refusal(PASS.format(more=""), [eve, held], who=who) == "rate_decided_by_two"  # another name
-    run(PASS.format(more=""), [bob, held])
+    bob, eve = somebody("bob"), somebody("eve")
+    request, funding = ask(held), asked("funding", {"amount": "1"})
+
+    def refused(by: int, more: str = "") -> bool:
+        return refusal(PASS.format(more=more), [by, held], who=who) == "rate_decided_by_two"
+
+    assert refused(bob)  # asked, not approved
+    with transaction.atomic():
+        run(DECIDE, [bob, "approved", funding.id])
+        assert refused(bob)  # another request was approved
+        transaction.set_rollback(True)
+    with transaction.atomic():
+        run(DECIDE, [bob, "refused", request.id])
+        assert refused(bob)
+        transaction.set_rollback(True)
+    with transaction.atomic():
+        run(DECIDE, [bob, "approved", request.id])
+        assert refused(bob, " * 2")  # another price
+        assert refused(eve)  # another name
+        run(PASS.format(more=""), [bob, held])
+        transaction.set_rollback(True)
+    approve(request)
+    assert refusal(PASS.format(more=""), [bob, held], who=who) in {"rate_decided_by_two", "rate_one_accepted_for_hour"}
 
 
 @pytest.mark.parametrize("who", [OWNER, APP])
-@pytest.mark.parametrize("table", ["proposal", "decision"])
-def test_the_trail_of_decisions_stays(held: UUID, people: tuple[int, int, int], who: str, table: str) -> None:
-    ada, bob, _ = people
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
-    decide_rate(proposal_id=proposal, decided_by=bob, approve=False, reason=WHY)
-    expected = f"rate_{table}_is_final" if who == OWNER else "privilege"
-    for statement in ("UPDATE {} SET reason = 'forged'", "DELETE FROM {}", "TRUNCATE {} CASCADE"):
-        assert refusal(statement.format(f"conversion_rate{table}"), who=who) == expected
-
-
-def test_a_decision_is_dated_by_the_database() -> None:
-    forged = "INSERT INTO conversion_rateproposal (rate_id, attempt, reason, proposed_by_id, proposed_at) VALUES (%s, 1, 'x', 1, now())"
-    assert refusal(forged, [uuid4()], who=APP) == "privilege"
+def test_only_a_rate_in_quarantine_passes_by_two_people(held: UUID, who: str) -> None:
+    """Catches garbage that was refused outright and is let pass: by a request that Python would never write."""
+    bob = somebody("bob")
+    ask(held)
+    [(refused,)] = run(
+        "INSERT INTO conversion_rate (hour, price, provider, quoted_at, state, reason)"
+        " SELECT hour, 15, provider, quoted_at, 'refused', 'too-high' FROM conversion_rate WHERE id = %s RETURNING id",
+        [held],
+    )
+    [(forged,)] = run(
+        "INSERT INTO ledger_approvalrequest (kind, subject, attempt, is_once, payload, ground, reason_code, reference,"
+        " asked_by_id, expires_at) SELECT kind, 'forged', 1, true, jsonb_build_object('rate', %s::text), ground,"
+        " reason_code, reference, asked_by_id, expires_at FROM ledger_approvalrequest RETURNING id",
+        [str(refused)],
+    )
+    with transaction.atomic():
+        run(DECIDE, [bob, "approved", forged])
+        assert refusal(PASS.format(more=""), [bob, refused], who=who) == "rate_decided_by_two"
+        transaction.set_rollback(True)
 
 
 @pytest.fixture
@@ -209,23 +216,5 @@ def as_app_role() -> Iterator[None]:
     run("RESET ROLE")
 
 
-def test_the_app_role_is_enough_to_ask_and_to_decide(
-    held: UUID, people: tuple[int, int, int], as_app_role: None
-) -> None:
-    ada, bob, _ = people
-    proposal = propose_rate_decision(rate_id=held, proposed_by=ada, reason=WHY)
-    assert decide_rate(proposal_id=proposal, decided_by=bob, approve=True, reason=WHY)
-
-
-def test_the_rates_command_takes_two_people(held: UUID, people: tuple[int, int, int]) -> None:
-    out = StringIO()
-    call_command("rates", "--propose", str(held), "--as", "ada", "--reason", WHY, stdout=out, stderr=out)
-    [(proposal,)] = run("SELECT id FROM conversion_rateproposal")
-    assert f"proposal {proposal}" in out.getvalue()
-    with pytest.raises(SystemExit) as refused:
-        call_command("rates", "--approve", str(proposal), "--as", "ada", "--reason", WHY, stdout=out, stderr=out)
-    assert refused.value.code == 2
-    with pytest.raises(CommandError, match="active user"):
-        call_command("rates", "--approve", str(proposal), "--as", "nobody", "--reason", WHY, stdout=out, stderr=out)
-    call_command("rates", "--approve", str(proposal), "--as", "bob", "--reason", WHY, stdout=out, stderr=out)
-    assert convert_due_hours(now=LATER).runs[0].state == "done"
+def test_the_app_role_is_enough_to_ask_and_to_decide(held: UUID, as_app_role: None) -> None:
+    assert rate_passed(held).state == "approved"

@@ -10,8 +10,9 @@ import pytest
 from django.db import connection, transaction
 
 from conversion.models import RAW_MAX_LENGTH
-from conversion.services import convert_hour, settle_fees
+from conversion.services import convert_hour
 from ledger import book
+from tests.approvals import fees_paid, rule_added
 from tests.conversion.helpers import HOUR, OVER, win
 from tests.factories import a_player
 from tests.sql import APP, OWNER, refusal, run
@@ -237,8 +238,8 @@ def test_a_transition_is_of_a_run_that_exists() -> None:
 def test_a_settlement_that_cannot_be_is_refused(
     converted: None, django_user_model: Any, forged: dict[str, str], constraint: str
 ) -> None:
-    person = django_user_model.objects.create_user("ada").pk
-    settle_fees(amount=Decimal("0.001"), reference="bank 1", posted_by=person)
+    person = django_user_model.objects.create_user("finance").pk
+    fees_paid("0.001", "bank 1")
     same = {"entry": "entry_id", "reference": "reference", "amount": "amount", "person": str(person)}
     if not forged:
         with transaction.atomic(durable=True):
@@ -303,7 +304,7 @@ def on_own_connection(work: Callable[[], str]) -> str:
 
 def test_a_line_is_not_charged_by_a_rule_that_begins_later(converted: None) -> None:
     run("INSERT INTO conversion_conversionrun (hour) VALUES (%s)", [OVER])
-    run("INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed) VALUES (%s, 't', 0, 0)", [OVER])
+    rule_added(OVER, provider="t")
     later = "(SELECT id FROM conversion_feerule WHERE provider = 't')"
     assert refusal(COPY.format(**(SAME | {"rule": later}))) == "conversion_terms_are_its_hours"
 
@@ -311,7 +312,7 @@ def test_a_line_is_not_charged_by_a_rule_that_begins_later(converted: None) -> N
 def test_only_an_accepted_rate_settles_the_rule_of_its_hour() -> None:
     """Catches a guard that a rate in quarantine, which may never count, already shuts."""
     run(RATE, [HOUR, "9", "quarantined", "jump"])
-    run("INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed) VALUES (%s, 't', 0, 0)", [HOUR])
+    rule_added(HOUR)
     run(RATE, [HOUR, "0.15", "accepted", ""])
     rule = "INSERT INTO conversion_feerule (effective_from, provider, percentage, fixed) VALUES (%s, 't', 0, 1)"
     assert refusal(rule, [HOUR]) == "fee_rule_after_settled_hours"

@@ -21,8 +21,9 @@ from conversion.models import Difference
 from conversion.reconciliation.importing import import_statement
 from conversion.reconciliation.parsing import parse_statement
 from conversion.reconciliation.reading import differences, open_differences, statements
-from conversion.services import add_fee_rule, convert_hour
+from conversion.services import convert_hour
 from ledger import book
+from tests.approvals import rule_added
 from tests.conversion.helpers import HOUR, OVER, win
 from tests.conversion.statements import HEADER, Row, a_file, an_hour, finance, imported, ours, provider, told, with_
 from tests.databases import APP_ROLE
@@ -89,7 +90,7 @@ DIFFERENT: dict[str, tuple[Callable[[list[Row]], list[Row]], dict[str, list[int 
 @pytest.mark.parametrize("case", DIFFERENT)
 def test_each_kind_of_difference_is_found_with_its_line_and_what_it_would_cost(case: str) -> None:
     falsify, kinds = DIFFERENT[case]
-    add_fee_rule(effective_from=HOUR, provider="desk", percentage=Decimal("0.01"), fixed=Decimal("0.001"))
+    rule_added(HOUR, fixed="0.001")
     rows = an_hour(3)
     done = imported(falsify(rows))
     wanted = {
@@ -139,7 +140,7 @@ def test_a_late_win_is_told_in_the_hour_of_the_run_that_took_it() -> None:
 def test_the_conversions_of_another_provider_are_not_its_own() -> None:
     mine = an_hour(1)
     owed = provider()
-    add_fee_rule(effective_from=OVER, provider="desk", percentage=Decimal("0.01"))
+    rule_added(OVER)
     theirs = an_hour(2, hour=OVER)
     whole = {"starts": HOUR, "ends": OVER + timedelta(hours=1)}
     assert imported(mine, by=owed, **whole).differences == {}
@@ -476,7 +477,7 @@ def test_a_difference_is_of_its_kind(values: str, guard: str) -> None:
     ],
 )  # fmt: skip
 def test_a_falsified_statement_or_difference_is_found(falsify: str, check: str) -> None:
-    add_fee_rule(effective_from=HOUR, provider="desk", percentage=Decimal("0.01"))
+    rule_added(HOUR)
     imported(an_hour(3)[1:])
     assert book.verify().clean
     with without_triggers(*TABLES):

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
@@ -235,15 +234,6 @@ def test_the_history_shows_the_void_on_the_wins_own_day_and_adds_up_to_the_walle
     assert seen.tokens_won_today == 1
     assert (seen.usd_balance, seen.usd_owed) == (Decimal("0.05"), 0)
     assert sum(line.usd + line.owed for line in lines) - Decimal("0.1") == seen.usd_balance
-
-
-def test_a_void_by_staff_says_who_asked_for_it() -> None:
-    person = User.objects.create_user("finance")
-    won = win(a_player())
-    convert_hour(hour=HOUR, now=OVER)
-    void_win(win_id=won, reason="mistake", author=Author(user_id=person.pk))
-    assert run("SELECT user_id, key_id FROM rewards_void") == [(person.pk, None)]
-    assert run("SELECT posted_by_id FROM ledger_journalentry WHERE kind = 'void'") == [(person.pk,)]
 
 
 def test_a_debt_that_was_paid_with_a_win_that_is_voided_too_is_owed_again() -> None:

@@ -12,13 +12,13 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from conversion import leaks, voiding
 from conversion.services import convert_due_hours
 from dreamland.lib.api.fields import render_instant
-from dreamland.lib.races import Unavailable
+from ledger import book
 from rewards.keys import create_game_key
 from rewards.models import Game, Scope, Win
 from rewards.services import Recorded, record_wins
+from tests.approvals import somebody
 from tests.conversion import helpers
 from tests.conversion.helpers import HOUR, OVER, win
 from tests.factories import a_claim, a_game, a_player, players
@@ -160,7 +160,7 @@ def leaked() -> tuple[str, list[UUID]]:
     return leaked, everybody
 
 
-def test_without_apply_the_command_counts_and_writes_nothing(leaked: tuple[str, list[UUID]]) -> None:
+def test_without_being_asked_the_command_counts_and_writes_nothing(leaked: tuple[str, list[UUID]]) -> None:
     key, _ = leaked
     document = told(key)
     assert document["found"] == {
@@ -172,22 +172,33 @@ def test_without_apply_the_command_counts_and_writes_nothing(leaked: tuple[str, 
         "players": 2,
         "voided_wins": 0,
     }
-    assert (document["applied"], document["voided_now"], len(document["first"])) == (False, 0, 4)
+    assert (document["request"], len(document["first"])) == (None, 4)
     shown = command(key)
     assert "2 pending wins of 4.00 DREAM, 2 converted ones of 2.00 DREAM and 0.30 USD, of 2 players" in shown
     assert "Nothing was written" in shown
     assert Win.objects.exclude(voided_by=None).count() == 0
 
 
-def test_with_apply_exactly_the_wins_of_the_key_are_taken_back(leaked: tuple[str, list[UUID]]) -> None:
+def taken_back(*arguments: str) -> int:
+    """Asked for by ada at the shell, approved by bob; how many wins that were."""
+    somebody("ada")
+    request = told(*arguments, "--ask", "--as", "ada", "--reference", "leak of 10 November")["request"]
+    done = book.approve(request_id=UUID(request), decided_by=somebody("bob"))
+    return int(done.result["wins"])
+
+
+def test_exactly_the_wins_of_the_key_are_taken_back_by_two_people(leaked: tuple[str, list[UUID]]) -> None:
     key, everybody = leaked
-    assert told(key, "--apply", "--reason", "leak of 10 November")["voided_now"] == 4
+    assert taken_back(key) == 4
     assert set(Win.objects.exclude(voided_by=None).values_list("key", flat=True)) == {key}
     assert Win.objects.filter(key=key, voided_by=None).count() == 0
     assert [wallet(player) for player in everybody] == [(0, Decimal("0.1125"))] * 2
-    assert run("SELECT DISTINCT reason, key_id, user_id FROM rewards_void") == [("leak of 10 November", None, None)]
-    again = told(key, "--apply")
-    assert (again["voided_now"], again["found"]["voided_wins"]) == (0, 4)
+    assert run("SELECT DISTINCT reason, key_id, user_id FROM rewards_void") == [
+        ("leaked-key: leak of 10 November", None, somebody("ada"))
+    ]
+    with pytest.raises(CommandError, match="no win of these stands"):
+        taken_back(key, "--since", "2026-01-01T00:00:00Z")
+    assert told(key)["found"]["voided_wins"] == 4
 
 
 def test_since_and_until_bound_what_was_recorded(leaked: tuple[str, list[UUID]]) -> None:
@@ -196,30 +207,20 @@ def test_since_and_until_bound_what_was_recorded(leaked: tuple[str, list[UUID]])
     assert told(key, "--since", last.isoformat())["found"]["pending_wins"] == 1
     assert told(key, "--until", last.isoformat())["found"]["pending_wins"] == 1
     assert told(key, "--until", first.isoformat())["found"]["converted_wins"] == 0
-    assert told(key, "--apply", "--since", last.isoformat())["voided_now"] == 1
+    assert taken_back(key, "--since", last.isoformat()) == 1
 
 
-def test_a_run_that_was_stopped_is_taken_up_where_it_ended(
-    leaked: tuple[str, list[UUID]], settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key, everybody = leaked
-    settings.VOIDS_PER_CHUNK = 1
-    voided = voiding.void_wins
-    calls: list[Any] = []
-
-    def fails_at_the_third(**arguments: Any) -> Any:
-        calls.append(arguments)
-        if len(calls) == 3:
-            raise Unavailable("too many others at the same rows; send it again")
-        return voided(**arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(leaks, "void_wins", fails_at_the_third)
-        with pytest.raises(CommandError, match="2 wins are voided; run it again for the rest"):
-            command(key, "--apply")
-    assert Win.objects.exclude(voided_by=None).count() == 2
-    assert told(key, "--apply")["voided_now"] == 2
-    assert [wallet(player) for player in everybody] == [(0, Decimal("0.1125"))] * 2
+def test_wrong_calls_of_the_command_ask_for_nothing(leaked: tuple[str, list[UUID]], settings: Settings) -> None:
+    key, _ = leaked
+    somebody("ada")
+    with pytest.raises(CommandError, match="active user"):
+        command(key, "--ask", "--as", "nobody", "--reference", "x")
+    with pytest.raises(CommandError, match="reference"):
+        command(key, "--ask", "--as", "ada")
+    settings.VOIDS_PER_REQUEST = 3
+    with pytest.raises(CommandError, match="more than 3 wins"):
+        command(key, "--ask", "--as", "ada", "--reference", "x")
+    assert run("SELECT count(*) FROM ledger_approvalrequest") == [(0,)]
 
 
 def test_what_the_command_counts_is_what_it_takes_back_to_the_last_digit(settings: Settings) -> None:
@@ -230,7 +231,7 @@ def test_what_the_command_counts_is_what_it_takes_back_to_the_last_digit(setting
         reported(game, key, player, amount), reported(game, None, player, amount)
     convert_due_hours(now=OVER)
     counted = told(key)["found"]["usd"]
-    command(key, "--apply")
+    taken_back(key)
     assert run("SELECT sum(usd) FROM conversion_voidedconversion") == [(Decimal(counted),)]
 
 

@@ -119,7 +119,7 @@ def test_control_without_the_locks_two_shares_of_one_line_collide(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard of the database stands behind the lock of the day: it refuses the share that was reckoned too early."""
-    monkeypatch.setattr("rewards.voiding._lock", lambda *_: None)
+    monkeypatch.setattr("rewards.voiding.lock_wins", lambda *_: None)
     monkeypatch.setattr(book, "lock_balances", book.balances)
     everybody_has_read(monkeypatch, voiding, "_conversions_of")
     [error] = errors(two_shares_at_once(settings))

@@ -7,7 +7,6 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
@@ -16,7 +15,8 @@ from werkzeug import Response
 from conversion.errors import RateAlreadyAccepted, RateNotFound
 from conversion.models import RAW_MAX_LENGTH
 from conversion.rates import ensure_terms
-from conversion.services import convert_due_hours, convert_hour, propose_rate_decision
+from conversion.services import convert_due_hours, convert_hour
+from tests.approvals import asked
 from tests.conversion.helpers import HOUR, OVER, RateApi, quoted, wallet, win
 from tests.factories import a_player, players
 from tests.sql import run
@@ -101,11 +101,10 @@ def test_a_quarantined_hour_goes_on_by_itself_when_the_provider_thinks_better_of
     rate_api.says(OVER, "0.151")
     assert convert_due_hours(now=LATER).runs[0].state == "done"
     [(rate_id,)] = run("SELECT id FROM conversion_rate WHERE state = 'quarantined'")
-    person = get_user_model().objects.create_user("finance")
     with pytest.raises(RateAlreadyAccepted):
-        propose_rate_decision(rate_id=rate_id, proposed_by=person.pk, reason="the price of a new market")
+        asked("quarantined-rate", {"rate": str(rate_id)})
     with pytest.raises(RateNotFound):
-        propose_rate_decision(rate_id=uuid4(), proposed_by=person.pk, reason="the price of a new market")
+        asked("quarantined-rate", {"rate": str(uuid4())})
 
 
 def test_a_late_win_whose_hour_has_no_rate_holds_up_one_run_and_not_every_later_one(rate_api: RateApi) -> None:

@@ -1,20 +1,18 @@
 """Whoever owns the database can switch every guard off. Each way to falsify it then is found, and the row is named."""
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from conversion.reconciliation.importing import import_statement
-from conversion.services import convert_hour, settle_fees
+from conversion.services import convert_hour
 from conversion.voiding import Author, void_win
 from ledger import book
 from ledger.verification import registered_checks
 from ledger.verification_records import Mode, verify_and_record
-from tests.approvals import approved
+from tests.approvals import approved, fees_paid, rule_added, somebody
 from tests.conversion.helpers import HOUR, OVER, win
 from tests.conversion.statements import a_file, ours
 from tests.factories import a_player, an_entry, post
@@ -39,12 +37,12 @@ def world(tmp_path: Path, settings: Any) -> Names:
     post(an_entry(bob, ("player:usd", "usd:cash", "0.1"), kind="payout"))
     void_win(win_id=mistaken, reason="mistake", author=Author())
     void_win(win_id=cheated, reason="cheating", author=Author())
-    finance = User.objects.create_user("finance").pk
-    settlement = settle_fees(amount=Decimal("0.001"), reference="bank 1", posted_by=finance)
-    import_statement(content=a_file(ours()[1:]), imported_by=finance)
+    settlement = fees_paid("0.001", "bank 1")
+    import_statement(content=a_file(ours()[1:]), imported_by=somebody("ada"))
     funding = approved("funding", {"amount": "10"})
     book.close_period(ends_at=datetime(2020, 1, 1, tzinfo=UTC))
     approved("reopening", {"back_to": "2019-01-01T00:00:00Z"})
+    rule_added(datetime(2030, 1, 1, tzinfo=UTC))
     seal_journal()
     assert found() == {}
     one = {
@@ -68,7 +66,7 @@ def world(tmp_path: Path, settings: Any) -> Names:
         "cheated": cheated,
         "pending": pending,
         "mistaken": mistaken,
-        "settlement": settlement.entry_id,
+        "settlement": settlement,
         "request": funding.id,
         "funding": funding.entry_ids[0],
     }
@@ -135,6 +133,9 @@ FALSIFICATIONS: list[tuple[str, str, str, str]] = [
     ("a rate that one person let pass", "UPDATE conversion_rate SET decides_id = id, decided_by_id = 1", "decided-rates-have-two-people", "{rate}"),
     ("no fee", "UPDATE conversion_conversion SET fee = 0 WHERE entry_id = '{line}'", "fees-follow-rules", "{line}"),
     ("another fee rule", "UPDATE conversion_feerule SET percentage = 0.5", "fees-follow-rules", ""),
+    ("a fee rule that nobody approved", "UPDATE conversion_feerule SET request_id = '{request}' WHERE request_id IS NOT NULL", "fee-rules-are-approved", ""),
+    ("a fee rule of other terms", "UPDATE conversion_feerule SET percentage = 0.5 WHERE request_id IS NOT NULL", "fee-rules-are-approved", ""),
+    ("a settlement that nobody approved", "UPDATE conversion_feesettlement SET reference = 'bank 9'", "settlements-are-approved", "{settlement}"),
     ("a run that converted less", "UPDATE conversion_conversionrun SET usd = usd - 0.1", "runs-equal-lines", "{run}"),
     ("a run that fees were taken from", "UPDATE conversion_conversionrun SET fees = 0", "fees-payable-equal-fees", "usd:fees-payable"),
     ("a run without its life", "DELETE FROM conversion_runtransition", "runs-equal-transitions", "{run}"),
@@ -265,7 +266,7 @@ def test_what_was_falsified_since_the_last_clean_verification_is_found_by_a_quic
     voided = win(world["ada"], "0.25", at=OVER.replace(hour=12))
     void_win(win_id=voided, reason="mistake", author=Author())
     void_win(win_id=cheated, reason="cheating", author=Author())
-    settle_fees(amount=Decimal("0.001"), reference="bank 2", posted_by=User.objects.get(username="finance").pk)
+    fees_paid("0.001", "bank 2")
     new = {
         "new": win(world["ada"], "0.5", at=OVER.replace(hour=12)),
         "new_voided": voided,

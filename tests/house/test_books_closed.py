@@ -23,9 +23,9 @@ WRITING = ("post", "put", "patch", "delete")
 # Of other apps what may never be written by a page: facts beside the money. (Games, keys and decisions have services.)
 FACTS = {"rewards_win", "rewards_void", "rewards_allowance", "conversion_conversion", "conversion_voidedconversion"}
 FACTS |= {"conversion_rate", "conversion_feerule", "conversion_runtransition", "conversion_conversionrun"}
-# Deeds that are services of their own, refused without what they ask for: ask that a rate pass, close a period; and
-# try an hour again, which is done once.
-DEEDS = ("/ask/", "/retry/", "/close/")
+# Deeds that are services of their own, refused without what they ask for: ask for something and decide about it, close
+# a period; and try an hour again, which is done once.
+DEEDS = ("/ask/", "/retry/", "/close/", "/approve/", "/refuse/", "/withdraw/")
 BODY = {
     "_save": "Save",
     "post": "yes",

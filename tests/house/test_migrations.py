@@ -46,11 +46,19 @@ def test_every_migration_goes_back_and_forth_without_a_trace() -> None:
     connection.close()
 
 
+# Drop what no released version knows, so that none can still read it.
+NEVER_RELEASED = ["0012_rates_are_requests"]
+
+
 @pytest.mark.django_db
 def test_no_migration_locks_out_or_breaks_what_still_runs() -> None:
     """Dropped columns, new columns that old code cannot fill, indexes that block writers: while both versions run."""
     call_command(
-        "lintmigrations", include_apps=[Path(app).name for app in APPS], project_root_path=str(ROOT), quiet=["ok"]
+        "lintmigrations",
+        include_apps=[Path(app).name for app in APPS],
+        ignore_name=NEVER_RELEASED,
+        project_root_path=str(ROOT),
+        quiet=["ok"],
     )
 
 

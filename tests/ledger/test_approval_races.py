@@ -1,8 +1,7 @@
 """Requests that many ask and decide at the same moment: one request, one word, posted once. Beside each race stands
 the control that goes wrong without what keeps it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from ledger import book
 from ledger.approvals import deciding, kinds
 from tests.approvals import TICKET, approved, asked, somebody
 from tests.factories import a_player
-from tests.sql import in_parallel, run
+from tests.sql import in_parallel, replaced, run, slow_to_commit
 
 pytestmark = pytest.mark.django_db
 FUNDING = {"amount": "100"}
@@ -45,23 +44,6 @@ def withdraw(request: book.Request, by: int) -> Callable[[], book.Request]:
 
 def entries_by_hand() -> int:
     return int(run("SELECT count(*) FROM ledger_journalentry")[0][0])
-
-
-def slow_to_commit(table: str) -> None:
-    """Whoever writes a row there takes a while: so that the others look before he commits."""
-    run("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$")  # fmt: skip
-    run(f"CREATE TRIGGER slow AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION slow()")
-
-
-@contextmanager
-def replaced(function: str, old: str, new: str) -> Iterator[None]:
-    """Inside, the function of the database lacks a part: the control of what that part keeps."""
-    ((definition,),) = run("SELECT pg_get_functiondef(%s::regproc)", [function])
-    assert old in str(definition)
-    run(str(definition).replace(old, new))
-    yield
-    run(str(definition))
 
 
 def test_many_who_ask_for_the_same_payment_at_once_make_one_request() -> None:

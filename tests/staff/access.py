@@ -10,6 +10,7 @@ FINANCE, PLAYERS, RATES, RUNS = "VOAB", "VOASB", "VOAEB", "VOAEB"
 # Rows that are read and never written by hand: (list, page and history). Adding, changing and deleting is nobody's.
 READ = {
     "ledger_account": FINANCE,
+    "ledger_approvalrequest": FINANCE,
     "ledger_journalentry": FINANCE,
     "ledger_periodclose": FINANCE,
     "ledger_posting": FINANCE,
@@ -34,8 +35,6 @@ READ = {
     "conversion_statementline": FINANCE,
     "conversion_difference": FINANCE,
     "conversion_rate": RATES,
-    "conversion_rateproposal": RATES,
-    "conversion_ratedecision": RATES,
     "conversion_providerhealth": RATES,
     "conversion_conversionrun": RUNS,
     "conversion_runtransition": RUNS,
@@ -61,6 +60,12 @@ PAGES = {
     "second_factor_codes": EVERYBODY,
     "jsi18n": EVERYBODY,
     "search": EVERYBODY,  # finds what the person may open
+    "ledger_approvalrequest_waiting": FINANCE,
+    "ledger_approvalrequest_kinds": FINANCE,
+    "ledger_approvalrequest_ask": "OB",
+    "ledger_approvalrequest_approve": "AB",
+    "ledger_approvalrequest_refuse": "AB",
+    "ledger_approvalrequest_withdraw": NOBODY,  # who asked; here that is somebody else
     "ledger_periodclose_close": "AB",
     "ledger_account_statement": FINANCE,
     "ledger_account_trialbalance": FINANCE,
@@ -71,9 +76,6 @@ PAGES = {
     "rewards_player_find": BOSS,
     "backoffice_export_new": FINANCE,  # of a list that the person may open; here: the accounts
     "backoffice_export_file": EVERYBODY,  # one's own
-    "conversion_rate_ask": "OB",
-    "conversion_feesettlement_pay": "OB",
-    "conversion_rateproposal_decide": "AB",
     "conversion_conversionrun_retry": "EB",
     "django_celery_beat_periodictask_switch": "EB",
     "rewards_game_new": "EB",

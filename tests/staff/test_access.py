@@ -22,6 +22,7 @@ from dreamland.staff.roles import APPROVER, ASKS, DECIDES, ROLES, RUNS_IT
 from rewards.keys import create_game_key
 from rewards.models import Scope
 from rewards.services import record_wins
+from tests.approvals import asked
 from tests.factories import NOON, a_claim, a_game, a_player, hours
 from tests.people import a_person, place
 from tests.staff.access import GROUPS, LEADS_ON, OPEN, PAGES, READ, WRITE, table
@@ -61,11 +62,12 @@ def rows() -> None:
     record_look(viewer=Viewer(other.pk, "page"), subject=player, what="profile", reason="ticket 12")
     record_sign_in(username="other", outcome=SignIn.Outcome.CODE_ACCEPTED, address="10.0.0.1", request_id="")
     every = IntervalSchedule.objects.create(every=5, period="minutes")
+    asked("funding", {"amount": "1"})
     Group.objects.create(name="Our own")
     PeriodicTask.objects.create(name="something", task="conversion.convert_due_hours", interval=every)
 
 
-ARGUMENTS = {"backoffice_export_new": ["ledger.account", "csv"]}
+ARGUMENTS = {"backoffice_export_new": ["ledger.account", "csv"], "ledger_approvalrequest_ask": ["adjustment"]}
 
 
 def address_of(name: str) -> tuple[str, bool]:

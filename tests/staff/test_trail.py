@@ -1,7 +1,6 @@
 """Every change of configuration and rights is recorded, by whatever road it came, and nobody changes the record."""
 
 import threading
-from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -13,13 +12,13 @@ from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from conversion.fees import add_fee_rule
 from dreamland.lib.trail.actor import acting
 from dreamland.lib.trail.errors import ReasonMissing, ReasonTooLong
 from dreamland.lib.trail.looks import Viewer, record_look
 from dreamland.lib.trail.models import Change, Look
 from rewards.keys import create_game_key, revoke_game_key
 from rewards.models import Game, Scope
+from tests.approvals import rule_added
 from tests.factories import NOON, a_game, a_player, hours
 from tests.people import a_person
 from tests.sql import APP, OWNER, acting_as, in_parallel, refusal, run
@@ -29,9 +28,8 @@ pytestmark = pytest.mark.django_db
 NOT_CONFIGURATION = {
     # facts that only grow, with guards of their own
     "conversion_conversion", "conversion_difference", "conversion_feesettlement", "conversion_providerstatement",
-    "conversion_statementline", "conversion_rate", "conversion_ratedecision",
-    "conversion_rateproposal", "conversion_runtransition", "conversion_voidedconversion", "ledger_closedday",
-    "ledger_approvaldecision", "ledger_approvaloutcome", "ledger_approvalrequest",
+    "conversion_statementline", "conversion_rate", "conversion_runtransition", "conversion_voidedconversion",
+    "ledger_approvaldecision", "ledger_approvaloutcome", "ledger_approvalrequest", "ledger_closedday",
     "ledger_daytotal", "ledger_journalentry", "ledger_posting", "ledger_seal", "ledger_verificationrun",
     "rewards_void", "rewards_win", "staff_factorreset", "staff_signin", "trail_change", "trail_look",
     # about players, sealed, and without their content in any trail; and which keys wrap, which says when by itself
@@ -140,7 +138,7 @@ def an_interval() -> Any:
 
 
 def add_fee_rule_at_noon() -> None:
-    add_fee_rule(provider="test", effective_from=NOON + hours(10_000), percentage=Decimal("0.01"), fixed=Decimal(0))
+    rule_added(NOON + hours(10_000))
 
 
 @pytest.mark.parametrize("who", [OWNER, APP])

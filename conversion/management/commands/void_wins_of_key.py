@@ -1,55 +1,54 @@
-"""`manage.py void_wins_of_key`: what a leaked key reported, shown first and then taken back."""
+"""`manage.py void_wins_of_key`: what a leaked key reported, shown first; then one asks that it be taken back."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
 
-from conversion.leaks import Extent, Reported, extent, first_standing, void_reported
-from conversion.voiding import Author
+from conversion.leaks import Extent, Reported, extent, first_standing
+from dreamland.lib.api.fields import render_instant
 from dreamland.lib.arguments import instant
 from dreamland.lib.console import console, money, print_json, table
 from dreamland.lib.errors import DomainError
+from ledger import book
 from rewards.models import GameKey
 from rewards.selectors import WinFacts
 
-REASON = "the key that reported it was compromised"
+USAGE = 2
 SHOWN = 20
 
 
 class Command(BaseCommand):
     help = (
-        "Lists and counts the wins that a key reported; --apply takes them back, converted ones too, and may be run "
-        "again after whatever stopped it. Revoke the key first."
+        "Lists and counts the wins that a key reported. --ask asks that they be taken back, converted ones too; another"
+        " person approves (manage.py approvals --approve). Revoke the key first."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("key_id", help="the 16 characters after the environment: dl_live_<key id>_...")
         parser.add_argument("--since", type=instant, metavar="INSTANT", help="only wins recorded then or later")
         parser.add_argument("--until", type=instant, metavar="INSTANT", help="only wins recorded before then")
-        parser.add_argument("--apply", action="store_true", help="take them back; without it nothing is written")
-        parser.add_argument("--reason", default=REASON, help=f"what the void says ({REASON})")
+        parser.add_argument("--ask", action="store_true", help="ask for it; without this nothing is written")
+        parser.add_argument("--as", dest="user", metavar="USER", help="the name of who asks")
+        parser.add_argument("--reference", default="", help="the ticket where the reason can be looked up")
         parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object on standard output")
 
-    def handle(self, *, key_id: str, apply: bool, reason: str, as_json: bool, **options: Any) -> None:
+    def handle(self, *, key_id: str, ask: bool, as_json: bool, **options: Any) -> None:
         key = GameKey.objects.select_related("game").filter(id=key_id).first()
         if key is None:
-            raise CommandError(f"there is no key {key_id}", returncode=2)
+            raise CommandError(f"there is no key {key_id}", returncode=USAGE)
         which = Reported(key_id, options["since"], options["until"])
-        before, wins, voided = extent(which), first_standing(which, limit=SHOWN), 0
-        try:
-            for count in void_reported(which, reason=reason, author=Author()) if apply else ():
-                voided += count
-        except (DomainError, OperationalError) as error:  # the latter: somebody sits on these rows, or no database
-            raise CommandError(f"{error} ({voided} wins are voided; run it again for the rest)") from error
+        found, wins = extent(which), first_standing(which, limit=SHOWN)
+        request = _asked(which, options["user"], options["reference"]) if ask else None
         if as_json:
-            facts = {"key": key_id, "game": key.game.slug, "applied": apply, "voided_now": voided}
-            print_json(self.stdout, {**facts, "found": asdict(before), "first": [_facts(win) for win in wins]})
+            facts = {"key": key_id, "game": key.game.slug, "request": request.id if request else None}
+            print_json(self.stdout, {**facts, "found": asdict(found), "first": [_facts(win) for win in wins]})
         else:
-            self._print(key, before, wins, voided, apply=apply)
+            self._print(key, found, wins, request)
 
-    def _print(self, key: GameKey, before: Extent, wins: list[WinFacts], voided: int, *, apply: bool) -> None:
+    def _print(self, key: GameKey, before: Extent, wins: list[WinFacts], request: book.Request | None) -> None:
         screen = console(self.stdout)
         screen.print(f"Key {key.id} of {key.game.slug}" + ("" if key.revoked_at else "; it is not revoked"))
         if wins:
@@ -61,7 +60,24 @@ class Command(BaseCommand):
             f" converted ones of {money(before.converted_tokens, 2)} DREAM and {money(before.usd, 2)} USD, of"
             f" {before.players} players; {before.voided_wins} were voided before."
         )
-        screen.print(f"{voided} wins are taken back." if apply else "Nothing was written: --apply takes them back.")
+        screen.print(f"Request {request.id}: somebody else approves." if request else "Nothing was written.")
+
+
+def _asked(which: Reported, user: str | None, reference: str) -> book.Request:
+    """The request that these wins be taken back."""
+    person = get_user_model().objects.filter(username=user, is_active=True).first()
+    if person is None:
+        raise CommandError("--as names an active user of the back-office", returncode=USAGE)
+    payload = {"key": which.key_id, "since": _text(which.since), "until": _text(which.until)}
+    words = {"reason_code": "leaked-key", "reference": reference}
+    try:
+        return book.ask(kind="void-of-many", payload=payload, asked_by=person.pk, **words)
+    except DomainError as error:
+        raise CommandError(error.detail, returncode=USAGE) from error
+
+
+def _text(instant: datetime | None) -> str | None:
+    return render_instant(instant) if instant else None
 
 
 def _facts(win: WinFacts) -> dict[str, Any]:
