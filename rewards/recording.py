@@ -108,6 +108,7 @@ class GameFacts:
 
 # One round trip for all that a decision needs. Days are locked in key order, and what is left of one is read under its
 # lock; which claims are known was read before it (`_look_again`). The day of a claim that is known is left alone.
+# Parameters stand in subqueries, where the planner does not see them: it would plan for each of them anew, in 0.4 ms.
 LOOK = f"""
 WITH fresh AS MATERIALIZED (
     SELECT claim.player_id, claim.won_at
@@ -115,14 +116,15 @@ WITH fresh AS MATERIALIZED (
         AS claim (player_id, reference, won_at)
     WHERE NOT EXISTS (
         SELECT FROM rewards_win win
-        WHERE win.player_id = claim.player_id AND win.game_id = %(game)s AND win.reference = claim.reference
+        WHERE win.player_id = claim.player_id AND win.game_id = (SELECT %(game)s::uuid)
+          AND win.reference = claim.reference
     )
 ), locked AS MATERIALIZED (
     SELECT day.player_id, day.day, day.id, day.cap - day.won AS remaining
     FROM rewards_allowance day
     WHERE day.id IN (
         SELECT its.id FROM fresh JOIN rewards_allowance its
-          ON its.player_id = fresh.player_id AND its.day >= %(date)s
+          ON its.player_id = fresh.player_id AND its.day >= (SELECT %(date)s::date)
          AND its.starts_at <= fresh.won_at AND its.ends_at > fresh.won_at
     )
     ORDER BY day.player_id, day.day
@@ -133,8 +135,9 @@ SELECT (SELECT set_config('plan_cache_mode', %(plans)s, true)), game.slug, game.
        {microseconds("day.starts_at")}, {microseconds("day.ends_at")}, NULL::uuid, NULL::numeric
 FROM rewards_game game
 LEFT JOIN rewards_player player ON player.id = ANY((SELECT %(players)s::uuid[])::uuid[])
-LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.day >= %(date)s AND day.ends_at > %(horizon)s
-WHERE game.id = %(game)s
+LEFT JOIN rewards_allowance day ON day.player_id = player.id
+      AND day.day >= (SELECT %(date)s::date) AND day.ends_at > (SELECT %(horizon)s::timestamptz)
+WHERE game.id = (SELECT %(game)s::uuid)
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, player_id, NULL, NULL, NULL, day, NULL, NULL, id, remaining FROM locked
 ORDER BY 5, 9

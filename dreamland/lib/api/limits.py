@@ -88,7 +88,12 @@ unavailable = Unavailability()
 
 def policies_for(kind: str) -> tuple[Policy, ...]:
     """The policies of one kind of caller (settings.API_LIMITS)."""
-    return tuple(Policy(*policy) for policy in settings.API_LIMITS[kind])
+    return _policies(tuple(settings.API_LIMITS[kind]))
+
+
+@cache
+def _policies(named: tuple[tuple[str, int, int], ...]) -> tuple[Policy, ...]:
+    return tuple(Policy(*policy) for policy in named)
 
 
 def count_call(kind: str, identity: str) -> tuple[Quota, ...]:
@@ -167,7 +172,8 @@ def _client(url: str) -> redis.Redis:
     )
 
 
-def policy_field(policies: Sequence[Policy]) -> str:
+@cache
+def policy_field(policies: tuple[Policy, ...]) -> str:
     """The value of RateLimit-Policy: what holds, whatever was used. A List of Strings with parameters (RFC 9651)."""
     return ", ".join(f'"{policy.name}";q={policy.quota};w={policy.window_seconds}' for policy in policies)
 
