@@ -557,10 +557,15 @@ def test_an_erasure_that_is_refused_is_not_on_the_list(listed: Path) -> None:
     assert not listed.exists()
 
 
-def test_what_no_restore_knows_ends_with_one(tmp_path: Path) -> None:
-    with pytest.raises(CommandError) as refused:
-        erasures("--replay", str(tmp_path / "nothing"))
-    assert refused.value.returncode == 2
+def test_a_list_that_cannot_be_read_is_told_from_one_that_is_garbage(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing", tmp_path):
+        with pytest.raises(CommandError) as refused:
+            erasures("--replay", str(path))
+        assert refused.value.returncode == 2
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(b'\xff\xfe\n{"player": 7}\n[]\n')
+    with pytest.raises(CommandError, match="line 1 cannot be read\nline 2 cannot be read\nline 3"):
+        erasures("--replay", str(garbage))
 
 
 # --- The commands ------------------------------------------------------------------------------------------------

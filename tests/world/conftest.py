@@ -38,22 +38,19 @@ def world(started: World, alone: None, django_db_blocker: Any) -> Iterator[World
 
 
 @pytest.fixture(scope="module")
-def books_stay_right(started: World, django_db_blocker: Any) -> Iterator[None]:
-    """After the last test of a module every region's books are right: they only grow, so a mistake is there still."""
+def proven(started: World, django_db_blocker: Any) -> Iterator[None]:
+    """After the last test of a module every region's books are right, and the centre has them and finds nothing wrong.
+
+    Once is enough: facts only arrive, so what one test did wrong is wrong still.
+    """
     yield
     with django_db_blocker.unblock():
         for region in started.regions:
             with acting_in(started, region):
                 wrong = [finding for finding in book.verify().findings if finding.wrong_rows]
             assert not wrong, f"{region}: {wrong[0].check.name}: {wrong[0].subject}: {wrong[0].problem}"
-
-
-@pytest.fixture
-def proven(world: World, books_stay_right: None) -> Iterator[None]:
-    """After the test the centre has what the regions wrote, and finds nothing wrong."""
-    yield
-    tell(world)
-    assert world.verify() == ()
+        tell(started)
+        assert started.verify() == ()
 
 
 @pytest.fixture

@@ -160,6 +160,8 @@ def refused_before_anything_is_changed(strangers: World) -> None:
             (["--region", f"eu={eu.url}"], "once for each"),
             (["--region", f"e u={eu.url}"], "2 to 8 letters"),
             (["--seen-as", "mars=host:1"], "mars"),
+            (["--seen-as", "eu=host"], "has a host, a port"),
+            (["--seen-as", "eu=host:port"], "has a host, a port"),
         ]:
             code, told = connected(strangers, *arguments)
             assert (code, why in told) == (2, True), told

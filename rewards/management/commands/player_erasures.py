@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, replay: Path | None, as_json: bool, **options: Any) -> None:
         if replay is not None:
             try:
-                lines = replay.read_text(encoding="utf-8").splitlines()
+                lines = replay.read_text(encoding="utf-8", errors="replace").splitlines()
             except OSError as error:
                 raise CommandError(f"{replay}: {error.strerror}", returncode=2) from error
             self._replay(lines)

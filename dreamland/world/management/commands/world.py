@@ -186,7 +186,11 @@ def _named(pairs: Sequence[str]) -> dict[str, str]:
 def _reached(url: str, seen_as: str, sslmode: str) -> dict[str, str]:
     """How another server reaches the database of this URL."""
     known = psycopg.conninfo.conninfo_to_dict(url)
-    host, _, port = seen_as.rpartition(":") if seen_as else (str(known["host"]), "", str(known.get("port", 5432)))
+    host, _, port = (seen_as or f"{known.get('host', '')}:{known.get('port', 5432)}").rpartition(":")
+    if not (host and port.isdecimal() and known.get("dbname")):
+        raise CommandError(
+            "an address has a host, a port and a database: postgres://owner@host/database", returncode=COULD_NOT
+        )
     return {"host": host, "port": port, "dbname": str(known["dbname"]), "sslmode": sslmode}
 
 
