@@ -193,7 +193,7 @@ def wins_by_reference(game_id: UUID, wanted: Iterable[tuple[UUID, str]]) -> dict
 
 # A day's date is that of its instants in some zone, or a neighbour's: never further from their UTC date (tested). By it
 # the index finds the last days of a player, however many he has played.
-DATES_APART = timedelta(days=4)
+DATES_APART = timedelta(days=4)  # (Where the planner sees a date it plans anew for each: hence the `SELECT %s::date`.)
 
 
 def first_day_in_sight(now: datetime) -> datetime:
@@ -204,7 +204,8 @@ def first_day_in_sight(now: datetime) -> datetime:
 PLAYERS_WITH_DAYS = """
 SELECT player.id, player.timezone, player.status, player.region, day.day, day.starts_at, day.ends_at
 FROM rewards_player player
-LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.day >= %s AND day.ends_at > %s
+LEFT JOIN rewards_allowance day ON day.player_id = player.id
+      AND day.day >= (SELECT %s::date) AND day.ends_at > (SELECT %s::timestamptz)
 WHERE player.id = ANY(%s::uuid[])
 ORDER BY player.id, day.day
 """
@@ -265,7 +266,8 @@ SELECT player.timezone, player.status, player.region,
        {book.SHARE.format(holder="player.id", account="'player:usd-owed'")},
        day.day, day.starts_at, day.ends_at, day.cap, day.won
 FROM rewards_player player
-LEFT JOIN rewards_allowance day ON day.player_id = player.id AND day.day >= %s AND day.ends_at > %s
+LEFT JOIN rewards_allowance day ON day.player_id = player.id
+      AND day.day >= (SELECT %s::date) AND day.ends_at > (SELECT %s::timestamptz)
 WHERE player.id = %s
 ORDER BY day.day
 """
