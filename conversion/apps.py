@@ -29,6 +29,7 @@ class ConversionConfig(AppConfig):
         ],
         "conversion_statementline": ["SELECT", "INSERT (statement_id, number, reference, hour, tokens, usd, fee)"],
         "conversion_difference": ["SELECT"],  # the trigger on the statement writes it
+        "conversion_differenceresolution": ["SELECT", "INSERT"],
     }
 
     def ready(self) -> None:
@@ -43,3 +44,4 @@ class ConversionConfig(AppConfig):
         tiles.register_tiles("conversion.view_conversionrun", conversion_tiles.tiles)
         tiles.register_charts("conversion.view_conversionrun", conversion_tiles.charts)
         from conversion import kinds, void_kind  # noqa: F401  (register the kinds of requests)
+        from conversion.reconciliation import kind  # noqa: F401

@@ -15,6 +15,7 @@ TABLES: dict[str, Table] = {
         LEDGER: "conversions tokens usd fees",
     },
     "conversion_difference": {LEDGER: "id statement_id kind line_id conversion_id fee_effect"},
+    "conversion_differenceresolution": {LEDGER: "difference_id request_id right entry_id amount resolved_at"},
     "conversion_feerule": {REFERENCE: "id effective_from provider percentage fixed minimum created_at request_id"},
     "conversion_feesettlement": {PSEUDONYM: "posted_by_id", PERSON: "reference", LEDGER: "entry_id amount settled_at"},
     "conversion_providerhealth": {

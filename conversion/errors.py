@@ -87,6 +87,18 @@ class StatementTooEarly(DomainError):
     code: ClassVar[str] = "statement-too-early"
 
 
+class DifferenceNotFound(DomainError):
+    """There is no such difference with the provider."""
+
+    code: ClassVar[str] = "difference-not-found"
+
+
+class DifferenceResolved(DomainError):
+    """Two people have said who is right about this difference."""
+
+    code: ClassVar[str] = "difference-resolved"
+
+
 # Constraint names (models.py, controls.py, sql/) and the error a caller gets.
 REFUSALS: dict[str, type[DomainError]] = {
     "fee_rule_percentage_bounds": InvalidFeeRule,
@@ -103,6 +115,7 @@ REFUSALS: dict[str, type[DomainError]] = {
     "settlement_usd_precision": InvalidSettlement,
     "settlement_reference_said": InvalidSettlement,
     "settlement_within_payable": SettlementExceedsPayable,
+    "conversion_differenceresolution_pkey": DifferenceResolved,
     "statement_periods_apart": StatementOverlaps,
     "statement_of_converted_hours": StatementTooEarly,
     "settlement_reference_once": SettlementConflict,

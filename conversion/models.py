@@ -11,13 +11,14 @@ from django.db.models.functions import Length
 from django.db.models.lookups import LessThanOrEqual
 
 from conversion.controls import FeeSettlement, ProviderHealth, RunTransition
-from conversion.reconciliation.models import Difference, ProviderStatement, StatementLine
+from conversion.reconciliation.models import Difference, DifferenceResolution, ProviderStatement, StatementLine
 from dreamland.lib.fields import AMOUNT_LIMIT, AmountField, ClockTimestamp, Uuid7, amount_constraints
 
 __all__ = [
     "Conversion",
     "ConversionRun",
     "Difference",
+    "DifferenceResolution",
     "FeeRule",
     "FeeSettlement",
     "ProviderHealth",

@@ -7,13 +7,14 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from conversion.models import Difference, ProviderStatement, StatementLine
+from conversion.models import Difference, DifferenceResolution, ProviderStatement, StatementLine
 from conversion.reconciliation.reading import DifferenceFacts, differences
 from dreamland.lib.admin import ReadOnlyAdmin, amount, identifier, state
-from dreamland.lib.columns import BAD, NEWS, WAITS, listing, page_address
+from dreamland.lib.columns import BAD, GOOD, NEWS, WAITS, listing, page_address
 from dreamland.lib.pages import Block, Door, Facts, Link, Table
 
 MENU = "Conversion"
+Right = DifferenceResolution.Right
 MOST_DIFFERENCES = 100  # on the page of a statement; the list has them all
 COLOURS: dict[str, str] = {
     Difference.Kind.MISSING_THERE: NEWS,
@@ -23,6 +24,8 @@ COLOURS: dict[str, str] = {
     Difference.Kind.HOUR: WAITS,
     Difference.Kind.DOUBLED: BAD,
 }
+
+OUTCOMES: dict[str, str] = {"open": BAD, Right.PROVIDER.label: GOOD, Right.US.label: GOOD}
 
 
 @admin.register(ProviderStatement)
@@ -71,7 +74,7 @@ class ProviderStatementAdmin(ReadOnlyAdmin):
         found = differences(statement=str(row.pk), include_resolved=True, limit=MOST_DIFFERENCES)
         table = Table(
             title=f"Differences (the newest {MOST_DIFFERENCES})" if len(found) == MOST_DIFFERENCES else "Differences",
-            headers=["Kind", "Reference", "Line", "Their fee", "Our fee", "We would owe more"],
+            headers=["Kind", "Reference", "Line", "Their fee", "Our fee", "We would owe more", "Right"],
             numbers=["Line", "Their fee", "Our fee", "We would owe more"],
             rows=[
                 [
@@ -81,6 +84,7 @@ class ProviderStatementAdmin(ReadOnlyAdmin):
                     each.their_fee,
                     each.our_fee,
                     each.fee_effect,
+                    each.right or "open",
                 ]
                 for each in found
             ],
@@ -134,12 +138,20 @@ class DifferenceAdmin(ReadOnlyAdmin):
         identifier("line_id", "conversion_statementline"),
         identifier("conversion_id", "conversion_conversion"),
         amount("fee_effect", "we would owe more, USD"),
+        state("outcome", OUTCOMES),
     ]
+    list_select_related = ["resolution"]
     list_filter = ["kind"]
     links_filter_by = ("statement__id__exact",)
     search_ids = ("pk", "conversion")
     search_help_text = "A whole difference or conversion id"
     empty_text = "Every statement that was imported agrees with ours."
+
+    def complete_page(self, rows: list[Difference]) -> list[Difference]:
+        for row in rows:
+            found = getattr(row, "resolution", None)
+            row.outcome = found.get_right_display() if found else "open"  # type: ignore[attr-defined]
+        return rows
 
     def page_title(self, row: Difference) -> str:
         return f"Difference: {row.get_kind_display()}"
@@ -147,6 +159,28 @@ class DifferenceAdmin(ReadOnlyAdmin):
     def blocks(self, request: HttpRequest, row: Difference) -> list[Block]:
         [facts] = differences(difference_id=row.pk, include_resolved=True, limit=1)
         return [_facts(row, facts), _sides(facts)]
+
+
+@admin.register(DifferenceResolution)
+class DifferenceResolutionAdmin(ReadOnlyAdmin):
+    exports = True
+    export_totals = ("amount",)
+    menu, icon, menu_order = MENU, "handshake", 63
+    keyset = ("-difference_id",)
+    list_display = [
+        "resolved_at",
+        identifier("difference_id", "conversion_difference"),
+        "right",
+        amount("amount", "we owe more, USD"),
+        identifier("request_id", "ledger_approvalrequest"),
+        identifier("entry_id", "ledger_journalentry"),
+    ]
+    search_ids = ("pk", "request", "entry")
+    search_help_text = "A whole difference, request or entry id"
+    empty_text = "No difference was resolved yet: its page leads to the request."
+
+    def page_title(self, row: DifferenceResolution) -> str:
+        return f"Resolved: {row.get_right_display()}"
 
 
 def _facts(row: Difference, facts: DifferenceFacts) -> Facts:
@@ -169,8 +203,17 @@ def _facts(row: Difference, facts: DifferenceFacts) -> Facts:
                 else None,
             ),
             ("If the provider is right, we owe more by USD", row.fee_effect),
+            ("Resolved", _resolved(row)),
         ]
     )
+
+
+def _resolved(row: Difference) -> Any:
+    """Who was right, with the request of two people; nothing while it is open."""
+    found = getattr(row, "resolution", None)
+    if found is None:
+        return "open"
+    return Link(found.get_right_display(), page_address("ledger_approvalrequest", found.request_id))
 
 
 def _sides(facts: DifferenceFacts) -> Table:

@@ -1,8 +1,9 @@
 """What `verify_books` proves about the provider's statements."""
 
-from ledger.book import Check, register_checks
+from ledger.book import SINCE, Check, register_checks
 
 RECENT = "WHERE imported_at > %(since_time)s - interval '1 hour'"  # taken before the transaction commits
+RECENT_RESOLVED = "WHERE resolved_at > %(since_time)s - interval '1 hour'"
 STATEMENTS_ARE_LINES = Check(
     "statements-equal-lines",
     "a statement of the provider has as many lines, and as much on them, as its file said",
@@ -45,4 +46,39 @@ DIFFERENCES_FOLLOW = Check(
     recent={"statements": RECENT},
 )
 
-register_checks([STATEMENTS_ARE_LINES, DIFFERENCES_FOLLOW])
+RESOLUTIONS_ARE_ENTRIES = Check(
+    "resolutions-equal-entries",
+    "a resolved difference is booked to the last digit where the provider is right, and every such entry is one",
+    """
+    SELECT coalesce(resolution.entry_id, resolution.difference_id, posted.entry_id)::text AS subject,
+           format('resolved for %s with %s of %s, posted %s', resolution."right", resolution.amount,
+                  resolution.fee_effect, posted.amount) AS problem
+    FROM (
+        SELECT resolved.*, difference.fee_effect FROM conversion_differenceresolution resolved
+        LEFT JOIN conversion_difference difference ON difference.id = resolved.difference_id
+        {resolutions}
+    ) resolution
+    FULL JOIN (
+        SELECT entry.id AS entry_id, entry.posted_at, count(*) AS legs,
+               sum(CASE WHEN (debit_id, credit_id) = ('usd:conversion-fees', 'usd:fees-payable') THEN amount
+                        WHEN (debit_id, credit_id) = ('usd:fees-payable', 'usd:conversion-fees') THEN -amount END)
+                   AS amount
+        FROM (SELECT * FROM ledger_journalentry {entries}) entry
+        JOIN ledger_posting posting ON posting.holder = entry.holder AND posting.entry_id = entry.id
+        WHERE entry.kind = 'fee-adjustment'
+        GROUP BY entry.id, entry.posted_at
+    ) posted ON posted.entry_id = resolution.entry_id
+    WHERE resolution.difference_id IS NULL
+       OR resolution.amount IS DISTINCT FROM
+          CASE WHEN resolution."right" = 'provider' THEN resolution.fee_effect ELSE 0 END
+       OR (resolution.amount <> 0 AND (posted.amount, posted.posted_at, posted.legs)
+           IS DISTINCT FROM (resolution.amount, resolution.resolved_at, 1))
+    """,
+    recent={
+        "entries": f"{SINCE} OR id = ANY(ARRAY(SELECT entry_id FROM conversion_differenceresolution"
+        f" {RECENT_RESOLVED}))",
+        "resolutions": RECENT_RESOLVED,
+    },
+)
+
+register_checks([STATEMENTS_ARE_LINES, DIFFERENCES_FOLLOW, RESOLUTIONS_ARE_ENTRIES])

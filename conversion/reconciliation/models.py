@@ -163,3 +163,39 @@ class Difference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.line_id or self.conversion_id}"
+
+
+class DifferenceResolution(models.Model):
+    """Who is right about a difference, as two people decided. It is final: what was wrong comes in a later statement.
+
+    Where the provider is right, `amount` is what we owe it more (below zero: less); `entry` books it unless it is 0.
+    """
+
+    class Right(models.TextChoices):
+        PROVIDER = "provider", "the provider is right"
+        US = "us", "we are right"
+
+    difference = models.OneToOneField(
+        Difference, models.PROTECT, primary_key=True, related_name="resolution", db_constraint=False
+    )
+    request = models.OneToOneField("ledger.ApprovalRequest", models.PROTECT, related_name="+", db_constraint=False)
+    right = models.TextField(choices=Right)
+    entry = models.OneToOneField(
+        "ledger.JournalEntry", models.PROTECT, null=True, blank=True, related_name="+", db_constraint=False
+    )
+    amount = AmountField()
+    resolved_at = models.DateTimeField(db_default=ClockTimestamp(), editable=False)
+
+    class Meta:
+        ordering = ["-resolved_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(right__in=["provider", "us"]), name="resolution_right_known"),
+            models.CheckConstraint(
+                condition=Q(entry__isnull=True, amount=0)
+                | Q(Q(entry__isnull=False, amount__gt=-AMOUNT_LIMIT, amount__lt=AMOUNT_LIMIT), ~Q(amount=0)),
+                name="resolution_amount_is_booked",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.difference_id}: {self.get_right_display()}"

@@ -31,7 +31,10 @@ class StatementFacts:
 
 @dataclass(frozen=True, slots=True)
 class DifferenceFacts:
-    """One difference with what each side says; None where a side says nothing. `line`: in the statement's file."""
+    """One difference with what each side says; None where a side says nothing. `line`: in the statement's file.
+
+    `right`: who was right as two people decided, `provider` or `us`; None while it is open.
+    """
 
     id: UUID
     provider: str
@@ -48,6 +51,7 @@ class DifferenceFacts:
     our_usd: Decimal | None
     our_fee: Decimal | None
     fee_effect: Decimal
+    right: str | None
 
 
 OURS = """
@@ -56,7 +60,7 @@ JOIN conversion_conversion line ON line.run_id = run.id
 JOIN conversion_feerule rule ON rule.id = line.fee_rule_id AND rule.provider = statement.provider
 WHERE run.hour >= statement.starts AND run.hour < statement.ends
 """
-OPEN = "true"  # nothing resolves a difference yet
+OPEN = "NOT EXISTS (SELECT FROM conversion_differenceresolution done WHERE done.difference_id = difference.id)"
 STATEMENTS = f"""
 SELECT statement.id, provider, reference, starts, ends, lines, usd, fees, ({OURS}), imported_at,
        count(difference.id), count(difference.id) FILTER (WHERE {OPEN})
@@ -76,8 +80,9 @@ def statements(*, limit: int) -> tuple[StatementFacts, ...]:
 DIFFERENCES = f"""
 SELECT difference.id, statement.provider, statement.reference, difference.kind,
        coalesce(line.reference, ours.entry_id::text), line.number, line.hour, line.tokens, line.usd, line.fee,
-       run.hour, ours.tokens, ours.usd, ours.fee, difference.fee_effect
+       run.hour, ours.tokens, ours.usd, ours.fee, difference.fee_effect, resolution."right"
 FROM conversion_difference difference
+LEFT JOIN conversion_differenceresolution resolution ON resolution.difference_id = difference.id
 JOIN conversion_providerstatement statement ON statement.id = difference.statement_id
 LEFT JOIN conversion_statementline line ON line.id = difference.line_id
 LEFT JOIN conversion_conversion ours ON ours.entry_id = difference.conversion_id

@@ -9,6 +9,7 @@ DOORS: dict[str, list[tuple[str, str] | tuple[str, str, bool]]] = {
     "rewards.Player": [("adjustment", "player"), ("void-of-many", "player")],
     "conversion.Rate": [("quarantined-rate", "rate")],
     "conversion.FeeRule": [("fee-rule", "")],
+    "conversion.Difference": [("difference", "difference")],
 }
 # From a list to the request that would add a row to it.
 LIST_DOORS = {

@@ -21,6 +21,7 @@ FEES = frozenset(
         "conversion.view_providerstatement",
         "conversion.view_statementline",
         "conversion.view_difference",
+        "conversion.view_differenceresolution",
     }
 )
 RATES = frozenset({"conversion.view_rate", "conversion.view_providerhealth"})
@@ -66,6 +67,7 @@ REQUESTS = (
     "conversion.{}_fee_rule",
     "conversion.{}_quarantined_rate",
     "conversion.{}_void_of_many",
+    "conversion.{}_difference",
 )
 ASKS = frozenset(permission.format("ask") for permission in REQUESTS)
 DECIDES = frozenset({"ledger.add_periodclose"} | {permission.format("decide") for permission in REQUESTS})

@@ -61,7 +61,7 @@ def a_file(
     return "".join(f"{line}\n" for line in [first, HEADER, *(",".join(row) for row in rows), last]).encode()
 
 
-def finance(name: str = "ada") -> int:
+def finance(name: str = "clerk") -> int:
     person, _ = User.objects.get_or_create(username=name)
     return person.pk
 

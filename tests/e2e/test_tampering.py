@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conversion.reconciliation.importing import import_statement
+from conversion.reconciliation.reading import differences
 from conversion.services import convert_hour
 from conversion.voiding import Author, void_win
 from ledger import book
@@ -39,6 +40,8 @@ def world(tmp_path: Path, settings: Any) -> Names:
     void_win(win_id=cheated, reason="cheating", author=Author())
     settlement = fees_paid("0.001", "bank 1")
     import_statement(content=a_file(ours()[1:]), imported_by=somebody("ada"))
+    [difference] = differences(limit=2)
+    approved("difference", {"difference": str(difference.id), "right": "provider"})
     funding = approved("funding", {"amount": "10"})
     book.close_period(ends_at=datetime(2020, 1, 1, tzinfo=UTC))
     approved("reopening", {"back_to": "2019-01-01T00:00:00Z"})
@@ -53,6 +56,8 @@ def world(tmp_path: Path, settings: Any) -> Names:
         "payout": "SELECT id FROM ledger_journalentry WHERE kind = 'payout'",
         "run": "SELECT hour::text FROM conversion_conversionrun",
         "rate": "SELECT id FROM conversion_rate",
+        "difference": "SELECT id FROM conversion_difference",
+        "adjustment": "SELECT entry_id FROM conversion_differenceresolution",
         "win_posting": f"SELECT id FROM ledger_posting WHERE entry_id = '{pending}'",
         "last_seal": "SELECT max(number) FROM ledger_seal",
         "today": "SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date",
@@ -168,6 +173,9 @@ FALSIFICATIONS: list[tuple[str, str, str, str]] = [
     ("a line of the provider's statement", "UPDATE conversion_statementline SET fee = fee + 1", "statements-equal-lines", "default 2026-11"),
     ("a line that is gone", "DELETE FROM conversion_statementline", "statements-equal-lines", "default 2026-11"),
     ("a difference that is gone", "DELETE FROM conversion_difference", "differences-follow-from-statements", "default 2026-11"),
+    ("a difference that is resolved with another amount", "UPDATE conversion_differenceresolution SET amount = amount - 1", "resolutions-equal-entries", "{adjustment}"),
+    ("a resolution for us that is booked", "UPDATE conversion_differenceresolution SET \"right\" = 'us'", "resolutions-equal-entries", "{adjustment}"),
+    ("a resolution that is gone", "DELETE FROM conversion_differenceresolution", "resolutions-equal-entries", "{adjustment}"),
     ("what a difference would cost", "UPDATE conversion_difference SET fee_effect = 0", "differences-follow-from-statements", "default 2026-11"),
 ]  # fmt: skip
 IN_THE_WAY = [
@@ -251,6 +259,7 @@ RECENT: dict[str, tuple[str, str]] = {
     "an entry by hand": ("UPDATE ledger_journalentry SET kind = 'adjustment' WHERE id = '{new}'", "entries-by-hand-are-approved"),
     "what is owed for fees": ("UPDATE conversion_conversionrun SET fees = 0", "fees-payable-equal-fees"),
     "a statement of the provider": ("UPDATE conversion_providerstatement SET fees = fees + 1", "statements-equal-lines"),
+    "a resolution": ("UPDATE conversion_differenceresolution SET amount = amount - 1", "resolutions-equal-entries"),
     "a difference": ("DELETE FROM conversion_difference", "differences-follow-from-statements"),
     "a seal": ("UPDATE ledger_journalentry SET memo = 'x' WHERE id = '{new}'", "seals-match-the-journal"),
     "a day's totals": ("INSERT INTO ledger_closedday VALUES ('{today}', '1', clock_timestamp(), 1)", "closed-days-equal-postings"),

@@ -34,6 +34,7 @@ READ = {
     "conversion_providerstatement": FINANCE,
     "conversion_statementline": FINANCE,
     "conversion_difference": FINANCE,
+    "conversion_differenceresolution": FINANCE,
     "conversion_rate": RATES,
     "conversion_providerhealth": RATES,
     "conversion_conversionrun": RUNS,

@@ -96,15 +96,16 @@ class Command(BaseCommand):
             screen.print(
                 f"{imported.provider} {imported.reference}: {imported.lines} lines {done}; differences: {counted}"
             )
-        columns = ["statement", "line", "kind", "reference", "their fee", "our fee", "we would owe more"]
-        columns[4:4] = ["their tokens", "our tokens", "their USD", "our USD"]
+        columns = ["statement", "line", "kind", "id", "reference", "their fee", "our fee", "we would owe more"]
+        columns[5:5] = ["their tokens", "our tokens", "their USD", "our USD"]
         rows = [
             [
                 "-" if value is None else value
                 for value in (
                     each.statement,
                     str(each.line) if each.line else None,
-                    each.kind,
+                    each.kind if each.right is None else f"{each.kind}, {each.right}",
+                    each.id,
                     each.reference,
                     each.their_tokens,
                     each.our_tokens,
@@ -118,7 +119,7 @@ class Command(BaseCommand):
             for each in found
         ]
         if rows:
-            screen.print(table("Differences", columns, rows, numbers=[*columns[4:]]))
+            screen.print(table("Differences", columns, rows, numbers=[*columns[5:]]))
         wrong = sum(still_open.values())
         screen.print(
             f"[bold red]{wrong} differences are open.[/]" if wrong else "[bold green]No difference is open.[/]"
