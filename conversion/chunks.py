@@ -110,13 +110,15 @@ def _write_lines(run: RunFacts, lines: Sequence[Line], converted_at: Sequence[da
         )
 
 
+# The condition is said so that it does not lead through the index of what is pending: where that looks short to the
+# planner (it was empty when PostgreSQL last counted), every chunk would walk through all of it.
 MARK_WINS = """
 WITH marked AS (
     UPDATE rewards_win win SET converted_by_id = lot.entry
     FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS lot (wins, player, entry)
     CROSS JOIN LATERAL unnest(lot.wins::uuid[]) AS claimed (win)
     WHERE win.entry_id = claimed.win AND win.player_id = lot.player
-      AND win.converted_by_id IS NULL AND win.voided_by_id IS NULL
+      AND coalesce(win.converted_by_id, win.voided_by_id) IS NULL
     RETURNING win.amount
 )
 SELECT count(*), coalesce(sum(amount), 0) FROM marked
