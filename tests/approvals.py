@@ -16,7 +16,9 @@ TICKET = "ticket-1"
 
 def somebody(name: str) -> int:
     """The id of a superuser of that name; made where there is none. Superusers may all but decide what they asked."""
-    found, _ = User.objects.update_or_create(username=name, defaults={"is_superuser": True, "is_staff": True})
+    found, _ = User.objects.get_or_create(username=name, defaults={"is_superuser": True, "is_staff": True})
+    if not found.is_superuser:  # a test made somebody of that name; and no lock where nothing is to be done
+        User.objects.filter(pk=found.pk).update(is_superuser=True, is_staff=True)
     return int(found.pk)
 
 

@@ -129,11 +129,11 @@ def late(request: book.Request, seconds: float) -> Callable[[], book.Request]:
 
 @pytest.fixture
 def slow_reversal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reversal looks at its ground, and then takes a second to do it."""
+    """A reversal looks at its ground, and then takes its time: enough for another to look too, on a busy machine."""
     kind = book.kind_of("reversal")
 
     def carry_out(order: book.Order) -> book.Outcome:
-        run("SELECT pg_sleep(1)")
+        run("SELECT pg_sleep(3)")
         return kind.do(order)
 
     monkeypatch.setitem(kinds._kinds, "reversal", replace(kind, carry_out=carry_out))
@@ -157,7 +157,7 @@ def reopen_beside_a_close() -> str:
     def close_slowly() -> None:
         with transaction.atomic():
             book.close_period(ends_at=closed + timedelta(days=1))
-            run("SELECT pg_sleep(1)")
+            run("SELECT pg_sleep(3)")
 
     results = in_parallel([close_slowly, late(request, 0.4)])
     assert results[0] is None
