@@ -11,12 +11,11 @@ from pytest_django import Settings
 
 from conversion import chunks
 from conversion.errors import HourNotOver, NotAnHour, PostConditionFailed
-from conversion.models import FeeRule
 from conversion.services import convert_due_hours, convert_hour
 from conversion.tasks import convert_due_hours_task
 from ledger import book
 from rewards.services import record_wins, register_player
-from tests.approvals import undo
+from tests.approvals import rule_added, undo
 from tests.conversion.helpers import HOUR, OVER, account, hours_from, lines, wallet, win
 from tests.factories import a_claim, a_game, a_player, players
 from tests.sql import APP, acting_as, run
@@ -156,7 +155,7 @@ def test_dust_stays_in_the_wallet_until_it_is_worth_something() -> None:
 
 def test_a_fee_that_rounds_to_nothing_has_no_posting() -> None:
     """Catches a posting of 0, which the books refuse: the whole chunk would be stuck."""
-    FeeRule.objects.create(effective_from=HOUR, provider="t", percentage=Decimal("0.01"), fixed=Decimal(0))
+    rule_added(HOUR, percentage="0.01")
     win(a_player(), "0.0000001")
     converted = convert_hour(hour=HOUR, now=OVER)
     assert (converted.state, converted.conversions, converted.fees) == ("done", 1, Decimal(0))
@@ -166,7 +165,7 @@ def test_a_fee_that_rounds_to_nothing_has_no_posting() -> None:
 def test_the_fee_rule_is_the_one_in_force_at_the_hour_of_the_win() -> None:
     ada, bob = players(2)
     convert_hour(hour=HOUR, now=OVER)
-    FeeRule.objects.create(effective_from=OVER, provider="t", percentage=Decimal(0), fixed=Decimal("0.5"))
+    rule_added(OVER, percentage="0", fixed="0.5")
     win(ada, at=HOUR, late=timedelta(hours=1)), win(bob, at=OVER)
     convert_hour(hour=OVER, now=OVER + timedelta(hours=1))
     assert {line[0]: line[5] for line in lines()} == {ada: Decimal("0.0025"), bob: Decimal("0.5")}
