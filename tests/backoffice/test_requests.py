@@ -14,7 +14,7 @@ from ledger import book
 from ledger.approvals.models import ApprovalDecision, ApprovalRequest
 from ledger.models import JournalEntry
 from rewards.services import record_wins
-from tests.approvals import approved
+from tests.approvals import UNDOING, approved
 from tests.approvals import asked as asked_for
 from tests.approvals import reverse as reverse_by_hand
 from tests.factories import NOON, a_claim, a_game, a_player, hours
@@ -137,7 +137,8 @@ def test_what_was_typed_comes_back_to_be_changed(player: UUID) -> None:
 def test_a_row_leads_to_the_requests_about_it_that_make_sense(player: UUID) -> None:
     olga = at_desk("olga")
     for kind in book.registered_kinds():
-        assert olga.get(reverse(ASK, args=[kind.code])).status_code == 200
+        if kind is not UNDOING:  # another test's, and nobody's to ask
+            assert olga.get(reverse(ASK, args=[kind.code])).status_code == 200
     entry = "admin:ledger_journalentry_change"
     converted = olga.get(reverse(entry, args=[JournalEntry.objects.latest("id").pk])).content.decode()
     assert "ask/reversal/" not in converted  # a conversion is not reversed by hand
