@@ -21,6 +21,9 @@ pytestmark = pytest.mark.django_db
 WHERE = os.environ.get("LOOK_AT_PAGES", "")  # a folder: every page is written there as a picture
 
 
+PERSONAL = ("person", "export", "erase")
+
+
 def addresses() -> dict[str, str]:
     """Every list, the page of its first row, and the reports."""
     found = {"overview": reverse("admin:index")}
@@ -45,6 +48,8 @@ def addresses() -> dict[str, str]:
         "trial-balance": reverse("admin:ledger_account_trialbalance"),
         "statement-account": reverse("admin:ledger_account_statement", args=["player:usd"]),
         "statement-player": reverse("admin:rewards_player_statement", args=[player]),
+        "player-find": reverse("admin:rewards_player_find"),
+        **{f"player-{what}": reverse(f"admin:rewards_player_{what}", args=[player]) for what in PERSONAL},
         "empty-search": f"{reverse('admin:rewards_win_changelist')}?q=nonsense",
     }
     return found
