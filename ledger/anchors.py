@@ -7,7 +7,6 @@ that is away catches up later and holds up nobody. Source: docs/operations.md, "
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils.module_loading import import_string
 
+from dreamland.lib.durable import append_line
 from ledger.models import REASON_MAX_LENGTH
 
 logger = logging.getLogger(__name__)
@@ -92,13 +92,7 @@ class FileAnchor:
         path = Path(self.name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-            try:
-                # What a crash cut off stays a line of its own, which is no link; the new one begins below it.
-                os.write(descriptor, f"\n{json.dumps(asdict(link), sort_keys=True)}\n".encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            append_line(path, json.dumps(asdict(link), sort_keys=True), mode=0o640)
         except OSError as error:
             raise AnchorUnavailable(str(error)) from error
 

@@ -5,7 +5,6 @@ failed after it, the list names somebody who asked to be erased and was told tha
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from dreamland.lib.durable import append_line
 from dreamland.lib.races import Unavailable
 
 
@@ -30,13 +30,7 @@ def append(player_id: UUID, erased_at: datetime) -> None:
         return
     text = json.dumps({"player": str(player_id), "erased_at": erased_at.isoformat()})
     try:
-        descriptor = os.open(settings.ERASURE_LIST, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            # In one write, and behind a line break of its own: a line that a crash cut off spoils no other.
-            os.write(descriptor, f"\n{text}\n".encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        append_line(settings.ERASURE_LIST, text, mode=0o600)
     except OSError as error:
         raise Unavailable(f"the list of erasures cannot be written: {error.strerror}") from error
 

@@ -34,7 +34,7 @@ from rewards.claims import (
 from rewards.days import Day
 from rewards.errors import LOST_RACES, DailyCapExceeded
 from rewards.models import Game, OverCap
-from rewards.selectors import DATES_APART, PlayerDays, WinFacts, first_day_in_sight, wins_by_reference
+from rewards.selectors import DAYS_IN_SIGHT, PlayerDays, WinFacts, sight, wins_by_reference
 
 Locked = Mapping[tuple[UUID, date], tuple[UUID, Decimal]]  # (player, date): its allowance, and what is left of it
 
@@ -124,7 +124,7 @@ WITH fresh AS MATERIALIZED (
     FROM rewards_allowance day
     WHERE day.id IN (
         SELECT its.id FROM fresh JOIN rewards_allowance its
-          ON its.player_id = fresh.player_id AND its.day >= (SELECT %(date)s::date)
+          ON its.player_id = fresh.player_id AND its.day >= (SELECT %(from_date)s::date)
          AND its.starts_at <= fresh.won_at AND its.ends_at > fresh.won_at
     )
     ORDER BY day.player_id, day.day
@@ -135,8 +135,7 @@ SELECT (SELECT set_config('plan_cache_mode', %(plans)s, true)), game.slug, game.
        {microseconds("day.starts_at")}, {microseconds("day.ends_at")}, NULL::uuid, NULL::numeric
 FROM rewards_game game
 LEFT JOIN rewards_player player ON player.id = ANY((SELECT %(players)s::uuid[])::uuid[])
-LEFT JOIN rewards_allowance day ON day.player_id = player.id
-      AND day.day >= (SELECT %(date)s::date) AND day.ends_at > (SELECT %(horizon)s::timestamptz)
+{DAYS_IN_SIGHT}
 WHERE game.id = (SELECT %(game)s::uuid)
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, player_id, NULL, NULL, NULL, day, NULL, NULL, id, remaining FROM locked
@@ -153,7 +152,6 @@ def _look(
     game_id: UUID, claims: Sequence[Claim], *, now: datetime
 ) -> tuple[GameFacts, Mapping[UUID, PlayerDays], Locked, Mapping[tuple[UUID, str], WinFacts]]:
     """The game, the players with their days around now, the days of new claims under lock, and the wins that exist."""
-    horizon = first_day_in_sight(now)
     with connection.cursor() as cursor:
         cursor.execute(
             LOOK,
@@ -162,8 +160,7 @@ def _look(
                 "references": texts([claim.reference for claim in claims]),
                 "won_at": texts([claim.won_at for claim in claims]),
                 "game": game_id,
-                "date": horizon.date() - DATES_APART,
-                "horizon": horizon,
+                **sight(now),
                 "plans": "auto" if len(claims) < PLANNED_ANEW else "force_custom_plan",
             },
         )

@@ -193,22 +193,20 @@ def wins_by_reference(game_id: UUID, wanted: Iterable[tuple[UUID, str]]) -> dict
 
 # A day's date is that of its instants in some zone, or a neighbour's: never further from their UTC date (tested). By it
 # the index finds the last days of a player, however many he has played.
-DATES_APART = timedelta(days=4)  # (Where the planner sees a date it plans anew for each: hence the `SELECT %s::date`.)
+DATES_APART = timedelta(days=4)
 
-
-def first_day_in_sight(now: datetime) -> datetime:
-    """Days that ended by then are too old for any win taken at `now`, and for being a neighbour of its day."""
-    return now - settings.WIN_LATE_LIMIT - settings.DAYS_KEPT_IN_SIGHT
-
-
-PLAYERS_WITH_DAYS = """
-SELECT player.id, player.timezone, player.status, player.region, day.day, day.starts_at, day.ends_at
-FROM rewards_player player
+# Joins a player to his opened days in sight; its parameters are those of `sight`. (Where the planner sees a date it
+# plans anew for each: hence the subqueries.)
+DAYS_IN_SIGHT = """
 LEFT JOIN rewards_allowance day ON day.player_id = player.id
-      AND day.day >= (SELECT %s::date) AND day.ends_at > (SELECT %s::timestamptz)
-WHERE player.id = ANY(%s::uuid[])
-ORDER BY player.id, day.day
+      AND day.day >= (SELECT %(from_date)s::date) AND day.ends_at > (SELECT %(horizon)s::timestamptz)
 """
+
+
+def sight(now: datetime) -> dict[str, date | datetime]:
+    """Days that ended by `horizon` are too old for any win taken at `now`, and for being a neighbour of its day."""
+    horizon = now - settings.WIN_LATE_LIMIT - settings.DAYS_KEPT_IN_SIGHT
+    return {"horizon": horizon, "from_date": horizon.date() - DATES_APART}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,32 +229,25 @@ class PlayerDays:
         return replace(self, days=days)
 
 
-def players_with_days(player_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, PlayerDays]:
-    """Those of the players that exist, with every opened day that a win taken at `now` could touch. One statement."""
-    horizon = first_day_in_sight(now)
-    with connection.cursor() as cursor:
-        cursor.execute(PLAYERS_WITH_DAYS, [horizon.date() - DATES_APART, horizon, sorted(set(player_ids))])
-        rows = cursor.fetchall()
-    found: dict[UUID, PlayerDays] = {}
-    for player_id, timezone, status, region, date_, starts_at, ends_at in rows:
-        days = found[player_id].days if player_id in found else ()
-        if date_ is not None:
-            days += (Day(date_, starts_at, ends_at),)
-        found[player_id] = PlayerDays(player_id, timezone, status, region, days)
-    return found
+CURRENT_DAY = f"""
+SELECT player.timezone, player.status, player.region, day.day, day.starts_at, day.ends_at
+FROM rewards_player player
+{DAYS_IN_SIGHT}
+WHERE player.id = %(player)s
+ORDER BY day.day
+"""
 
 
 def current_day(player_id: UUID, *, now: datetime) -> Day:
     """The player's day at `now`. Raises PlayerNotFound, PlayerElsewhere."""
-    return _player_here(player_id, now=now).day_of(now)
-
-
-def _player_here(player_id: UUID, *, now: datetime) -> PlayerDays:
-    player = players_with_days([player_id], now=now).get(player_id)
-    if player is None:
+    with connection.cursor() as cursor:
+        cursor.execute(CURRENT_DAY, {"player": player_id, **sight(now)})
+        rows = cursor.fetchall()
+    if not rows:
         raise PlayerNotFound("there is no such player")
-    _assert_here(player.status, player.region)
-    return player
+    timezone, status, region = rows[0][:3]
+    _assert_here(status, region)
+    return day_of(now, zone(timezone), tuple(Day(*row[3:]) for row in rows if row[3] is not None))
 
 
 # One statement, so one snapshot without a transaction: tokens and wallet belong together.
@@ -266,18 +257,16 @@ SELECT player.timezone, player.status, player.region,
        {book.SHARE.format(holder="player.id", account="'player:usd-owed'")},
        day.day, day.starts_at, day.ends_at, day.cap, day.won
 FROM rewards_player player
-LEFT JOIN rewards_allowance day ON day.player_id = player.id
-      AND day.day >= (SELECT %s::date) AND day.ends_at > (SELECT %s::timestamptz)
-WHERE player.id = %s
+{DAYS_IN_SIGHT}
+WHERE player.id = %(player)s
 ORDER BY day.day
 """
 
 
 def stats(player_id: UUID, *, now: datetime) -> Stats:
     """Today's tokens and the USD wallet, as one snapshot. Raises PlayerNotFound, PlayerElsewhere."""
-    horizon = first_day_in_sight(now)
     with connection.cursor() as cursor:
-        cursor.execute(STATS, [horizon.date() - DATES_APART, horizon, player_id])
+        cursor.execute(STATS, {"player": player_id, **sight(now)})
         rows = cursor.fetchall()
     if not rows:
         raise PlayerNotFound("there is no such player")

@@ -72,24 +72,27 @@ def _import(parsed: ParsedStatement, imported_by: int) -> Imported:
     with named_refusals(REFUSALS), connection.cursor() as cursor:
         cursor.execute(
             ADD,
-            [
-                parsed.provider,
-                parsed.reference,
-                parsed.starts,
-                parsed.ends,
-                len(parsed.lines),
-                parsed.tokens,
-                parsed.usd,
-                parsed.fees,
-                parsed.digest,
-                imported_by,
-            ],
+            [*_head(parsed), parsed.digest, imported_by],
         )
         (statement_id,) = cursor.fetchone()
         for start in range(0, len(parsed.lines), LINES_PER_INSERT):
             cursor.execute(ADD_LINES, [statement_id, *_columns(parsed.lines[start : start + LINES_PER_INSERT])])
         cursor.execute("SET CONSTRAINTS statement_is_matched IMMEDIATE")
     return _told(parsed, statement_id, is_new=True)
+
+
+def _head(parsed: ParsedStatement) -> tuple[str, str, datetime, datetime, int, Decimal, Decimal, Decimal]:
+    """The statement without its lines: provider, reference, period, number of lines, and the three sums."""
+    return (
+        parsed.provider,
+        parsed.reference,
+        parsed.starts,
+        parsed.ends,
+        len(parsed.lines),
+        parsed.tokens,
+        parsed.usd,
+        parsed.fees,
+    )
 
 
 def _columns(lines: Sequence[Line]) -> list[str]:
@@ -110,16 +113,4 @@ def _told(parsed: ParsedStatement, statement_id: UUID, *, is_new: bool) -> Impor
     with connection.cursor() as cursor:
         cursor.execute(COUNTED, [statement_id])
         differences = dict(cursor.fetchall())
-    return Imported(
-        statement_id,
-        parsed.provider,
-        parsed.reference,
-        parsed.starts,
-        parsed.ends,
-        len(parsed.lines),
-        parsed.tokens,
-        parsed.usd,
-        parsed.fees,
-        differences,
-        is_new,
-    )
+    return Imported(statement_id, *_head(parsed), differences, is_new)
