@@ -51,7 +51,7 @@ from ledger.errors import (
     StatementTooLong,
     UnknownKind,
 )
-from ledger.journal import Entry, Facts, Posting, Receipt, lock_balances, post, reversals
+from ledger.journal import Entry, Facts, Posting, Premise, Receipt, lock_balances, post, post_where, reversals
 from ledger.models import HOUSE
 from ledger.periods import close_period, lock_date
 from ledger.selectors import (
@@ -95,6 +95,7 @@ __all__ = [
     "Payload",
     "PeriodClosed",
     "Posting",
+    "Premise",
     "Preview",
     "Receipt",
     "Request",
@@ -123,6 +124,7 @@ __all__ = [
     "lock_date",
     "open_requests_of",
     "post",
+    "post_where",
     "preview",
     "refuse",
     "register_checks",

@@ -64,15 +64,27 @@ class Facts:
     parameters: Sequence[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Premise:
+    """What must hold where entries are written, read by the statement that writes them: a `SELECT` of one row, or none.
+
+    It may lock what it reads. The insert of Facts may join it as `premise`. A constant text, like theirs.
+    """
+
+    select: str
+    parameters: Sequence[Any]
+
+
 # One statement, and so one round trip, for one entry or ten thousand. The asset of a posting is its debit account's;
 # the composite foreign key of the credit account then refuses a mix. An unknown account has the asset '' and is refused
 # by the same key. All guards run after both inserts.
 POST = """
-WITH entries AS (
+entries AS (
     INSERT INTO ledger_journalentry (id, holder, kind, memo, posted_by_id, reverses_id, metadata)
     SELECT id, holder, kind, memo, posted_by, reverses, metadata::jsonb
     FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::text[])
         AS entry (id, holder, kind, memo, posted_by, reverses, metadata)
+    WHERE {holds}
     RETURNING id, posted_at
 ), postings AS (
     INSERT INTO ledger_posting (entry_id, holder, debit_id, credit_id, asset, amount)
@@ -80,9 +92,12 @@ WITH entries AS (
     FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::numeric[])
         WITH ORDINALITY AS posting (entry, holder, debit, credit, amount, place)
     LEFT JOIN ledger_account account ON account.code = debit
+    WHERE {holds}
     ORDER BY place
 )
 """
+ALWAYS = "WITH" + POST.format(holds="true")
+WHERE_IT_HOLDS = POST.format(holds="EXISTS (SELECT FROM premise)")
 RECEIPTS = f"SELECT array_agg({microseconds('posted_at')} ORDER BY id) FROM entries"
 LOCK_BALANCES = """
 SELECT holder FROM ledger_balance WHERE holder = ANY(%s::uuid[]) ORDER BY holder, account_id FOR NO KEY UPDATE
@@ -101,37 +116,69 @@ def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Rece
     given = list(entries)
     if not given:
         return ()
-    _assert_postable(given)
-    ordered = sorted(given, key=lambda entry: (entry.holder.int, entry.id.int))
-    postings = [(entry, posting) for entry in ordered for posting in entry.postings]
+    if not connection.in_atomic_block:
+        raise AssertionError("entries are posted inside the transaction of the use case that they belong to")
     with named_refusals(REFUSALS), connection.cursor() as cursor:
         cursor.execute(
-            POST + (f", facts AS ({beside.insert}) " if beside else "") + RECEIPTS,
-            [
-                uuids(entry.id for entry in ordered),
-                uuids(entry.holder for entry in ordered),
-                texts([entry.kind for entry in ordered]),
-                texts([entry.memo for entry in ordered]),
-                texts([entry.posted_by for entry in ordered]),
-                texts([entry.reverses for entry in ordered]),
-                texts([json.dumps(dict(entry.metadata)) if entry.metadata else "{}" for entry in ordered]),
-                uuids(entry.id for entry, _ in postings),
-                uuids(entry.holder for entry, _ in postings),
-                texts([posting.debit for _, posting in postings]),
-                texts([posting.credit for _, posting in postings]),
-                numbers(posting.amount for _, posting in postings),
-                *(beside.parameters if beside else ()),
-            ],
+            ALWAYS + (f", facts AS ({beside.insert}) " if beside else "") + RECEIPTS,
+            [*_columns(given), *(beside.parameters if beside else ())],
         )
         (instants,) = cursor.fetchone()
-    posted_at = dict(zip(sorted((entry.id for entry in given), key=attrgetter("int")), instants, strict=True))
-    return tuple(Receipt(entry.id, entry.holder, instant(posted_at[entry.id])) for entry in given)
+    return _receipts(given, instants)
+
+
+def post_where(
+    entries: Iterable[Entry], *, premise: Premise, beside: Facts
+) -> tuple[tuple[Receipt, ...], tuple[Any, ...]] | None:
+    """Writes entries, and the facts beside them, where the premise holds: one statement, which is its own transaction.
+
+    Receipts as `post` gives them, and the row of the premise; all of it is committed. None where the premise does not
+    hold: nothing was written, no lock is held. Inside a transaction it is refused, since there `post` is what is meant.
+
+    Raises what `post` raises.
+    """
+    given = list(entries)
+    if connection.in_atomic_block:
+        raise AssertionError("this is a transaction by itself")
+    with named_refusals(REFUSALS), connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH premise AS MATERIALIZED ({premise.select}), {WHERE_IT_HOLDS}, facts AS ({beside.insert})"
+            f" SELECT ({RECEIPTS}), premise.* FROM premise",
+            [*premise.parameters, *_columns(given), *beside.parameters],
+        )
+        row = cursor.fetchone()
+    return (_receipts(given, row[0]), row[1:]) if row else None
+
+
+def _columns(entries: Sequence[Entry]) -> list[str]:
+    """The parameters of POST."""
+    _assert_postable(entries)
+    ordered = sorted(entries, key=lambda entry: (entry.holder.int, entry.id.int))
+    postings = [(entry, posting) for entry in ordered for posting in entry.postings]
+    return [
+        uuids(entry.id for entry in ordered),
+        uuids(entry.holder for entry in ordered),
+        texts([entry.kind for entry in ordered]),
+        texts([entry.memo for entry in ordered]),
+        texts([entry.posted_by for entry in ordered]),
+        texts([entry.reverses for entry in ordered]),
+        texts([json.dumps(dict(entry.metadata)) if entry.metadata else "{}" for entry in ordered]),
+        uuids(entry.id for entry, _ in postings),
+        uuids(entry.holder for entry, _ in postings),
+        texts([posting.debit for _, posting in postings]),
+        texts([posting.credit for _, posting in postings]),
+        numbers(posting.amount for _, posting in postings),
+    ]
+
+
+def _receipts(entries: Sequence[Entry], instants: Sequence[int]) -> tuple[Receipt, ...]:
+    """In the order of `entries`; `instants` come by id."""
+    posted_at = dict(zip(sorted((entry.id for entry in entries), key=attrgetter("int")), instants, strict=True))
+    return tuple(Receipt(entry.id, entry.holder, instant(posted_at[entry.id])) for entry in entries)
 
 
 def _assert_postable(entries: Sequence[Entry]) -> None:
     """Catches what only our own code can get wrong, before the database sees it."""
-    if not connection.in_atomic_block:
-        raise AssertionError("entries are posted inside the transaction of the use case that they belong to")
     for entry in entries:
         if not entry.postings:
             raise AssertionError(f"entry {entry.id} has no posting")

@@ -104,8 +104,11 @@ def unacceptable(claim: Claim, player: PlayerDays | None, *, now: datetime) -> D
     """Why a new claim is refused before its day is looked at."""
     if player is None:
         return PlayerNotFound("there is no such player")
-    if barred := status_refusal(player.status, player.region):
-        return barred
+    return status_refusal(player.status, player.region) or out_of_time(claim, now=now)
+
+
+def out_of_time(claim: Claim, *, now: datetime) -> DomainError | None:
+    """Why a win is refused for when it was won."""
     if claim.won_at > now + settings.WIN_FUTURE_LIMIT:
         return WonAtInFuture("the win lies in the future", limit_seconds=int(settings.WIN_FUTURE_LIMIT.total_seconds()))
     if claim.won_at < now - settings.WIN_LATE_LIMIT:

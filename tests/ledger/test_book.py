@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -184,3 +185,45 @@ def test_amounts_come_back_to_the_last_digit_also_when_they_are_added_up() -> No
 
     assert balances_statement_and_trial_balance() == [total] * 4
     assert in_parallel([balances_statement_and_trial_balance] * 2) == [[total] * 4] * 2
+
+
+# --- Where a premise holds
+
+
+def post_where(premise: str, *entries: book.Entry) -> Any:
+    """Entries where the premise holds, and beside them a row that joins both."""
+    run("CREATE TABLE IF NOT EXISTS beside (id uuid, word text, posted_at timestamptz)")
+    return book.post_where(
+        entries,
+        premise=book.Premise(f"SELECT word FROM (SELECT %s::text AS word) AS its WHERE {premise}", ["so"]),
+        beside=book.Facts(
+            "INSERT INTO beside SELECT entries.id, premise.word, posted_at FROM entries CROSS JOIN premise", []
+        ),
+    )
+
+
+def test_where_the_premise_holds_entries_and_facts_are_written_and_committed() -> None:
+    entries = [an_entry(uuid4(), (*WIN, "1")) for _ in range(3)]
+    receipts, row = post_where("true", *entries)
+    assert row == ("so",)
+    assert [receipt.entry_id for receipt in receipts] == [entry.id for entry in entries]
+    [seen] = in_parallel([lambda: run("SELECT id, word, posted_at FROM beside")])  # by another connection
+    assert sorted(seen) == sorted((receipt.entry_id, "so", receipt.posted_at) for receipt in receipts)
+
+
+def test_where_it_does_not_hold_nothing_is_written_nowhere() -> None:
+    holder = uuid4()
+    assert post_where("false", an_entry(holder, (*WIN, "1"))) is None
+    assert run("SELECT (SELECT count(*) FROM ledger_journalentry), (SELECT count(*) FROM beside)") == [(0, 0)]
+    assert book.balances([holder])[holder]["player:dream"] == 0
+
+
+def test_where_the_books_refuse_the_facts_beside_go_too() -> None:
+    with pytest.raises(book.InsufficientFunds):
+        post_where("true", an_entry(uuid4(), (*REDEEM, "1")))
+    assert run("SELECT count(*) FROM beside") == [(0,)]
+
+
+def test_it_is_a_transaction_by_itself_and_not_part_of_another() -> None:
+    with pytest.raises(AssertionError, match="by itself"), transaction.atomic():
+        post_where("true", an_entry(uuid4(), (*WIN, "1")))

@@ -18,7 +18,7 @@ from tests.factories import NOON, a_claim, a_game, a_player
 from tests.http import a_client, problem_of
 from tests.sql import APP, OWNER, in_parallel, refusal, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("road")]
 
 
 def a_clipping_game(slug: str = "slots") -> Game:

@@ -13,12 +13,12 @@ from uuid import UUID
 import pytest
 
 from ledger import book
-from rewards import recording
+from rewards import plain, recording
 from rewards.services import Claim, Recorded, Refused, record_wins, register_player
 from tests.factories import NOON, a_claim, a_game, a_player, players
 from tests.sql import in_parallel, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("road")]
 
 
 def recorder(game_id: UUID, *claims: Claim, now: datetime = NOON) -> Callable[[], tuple[Recorded | Refused, ...]]:
@@ -61,9 +61,12 @@ def test_fifty_first_wins_of_a_day_at_once_leave_exactly_five() -> None:
 
 @pytest.fixture
 def without_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Days are read without a lock, and everybody has read before anybody writes."""
+    """Days are read without a lock, and everybody has read before anybody writes, on both roads."""
     monkeypatch.setattr(recording, "LOOK", recording.LOOK.replace("FOR NO KEY UPDATE OF day", ""))
     all_read_before_any_writes(monkeypatch, "_look")
+    slow = plain.PLAIN.replace("FOR NO KEY UPDATE OF day", "AND pg_sleep(0.5) IS NOT NULL")
+    assert slow != plain.PLAIN
+    monkeypatch.setattr(plain, "PLAIN", slow)
 
 
 def all_read_before_any_writes(monkeypatch: pytest.MonkeyPatch, reader: str) -> None:
