@@ -25,38 +25,29 @@ def convert_chunk(run: RunFacts, terms: Collection[Terms], players: Sequence[UUI
 
     Raises PostConditionFailed where the result does not add up.
     """
-    if not _hold_open(run):
-        return
     lots = claim(run, [each.hour for each in terms], players)
     lines = worth_something(lots, terms)
     if not lines:
         return
     lines = recovering(lines, book.lock_balances(line.lot.player for line in lines))
-    receipts = book.post(entry_of(line) for line in lines)
-    _write_lines(run, lines, [receipt.posted_at for receipt in receipts])
+    book.post((entry_of(line) for line in lines), beside=_facts(run, lines))
     _mark_wins(lines)
     _prove(lines)
 
 
-HOLD_OPEN = "SELECT id FROM conversion_conversionrun WHERE id = %s AND state <> 'done' FOR SHARE"
-
-
-def _hold_open(run: RunFacts) -> bool:
-    """Whether the run is unfinished; it stays so until this transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute(HOLD_OPEN, [run.id])
-        return cursor.fetchone() is not None
-
-
+# An unfinished run is held, and stays so until this transaction ends; of a finished one nothing is claimed.
+#
 # A row that somebody else held is checked again once it is free (READ COMMITTED), so wins that he converted or voided
 # drop out. A lot that has a line in this run already (its win came late, between two passes) waits for the next run;
 # NOT IN is hashed once, where NOT EXISTS was planned as a loop over the whole run for each win.
 CLAIM = """
-WITH claimed AS MATERIALIZED (
+WITH run AS MATERIALIZED (
+    SELECT id FROM conversion_conversionrun WHERE id = %(run)s AND state <> 'done' FOR SHARE
+), claimed AS MATERIALIZED (
     SELECT win.entry_id, win.player_id, date_trunc('hour', win.won_at, 'UTC') AS hour, allowance.day, win.amount
     FROM rewards_win win
     JOIN rewards_allowance allowance ON allowance.player_id = win.player_id AND allowance.id = win.allowance_id
-    WHERE win.player_id = ANY(%(players)s::uuid[])
+    WHERE EXISTS (SELECT FROM run) AND win.player_id = ANY(%(players)s::uuid[])
       AND win.converted_by_id IS NULL AND win.voided_by_id IS NULL
       AND date_trunc('hour', win.won_at, 'UTC') = ANY(%(hours)s::timestamptz[])
       AND (win.player_id, date_trunc('hour', win.won_at, 'UTC'), allowance.day) NOT IN (
@@ -72,7 +63,10 @@ FROM claimed GROUP BY player_id, hour, day ORDER BY player_id, hour, day
 
 
 def claim(run: RunFacts, hours: Sequence[datetime], players: Sequence[UUID]) -> list[Lot]:
-    """Locks the pending wins of `players` in `hours`, and adds them up by player, hour and local day."""
+    """Locks the pending wins of `players` in `hours`, and adds them up by player, hour and local day.
+
+    Holds the run first, in the same statement; none where it is finished by now.
+    """
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, {"run": run.id, "hours": list(hours), "players": uuids(players)})
         # Of the hours there are few: their places are read ten times as fast as so many instants.
@@ -82,42 +76,44 @@ def claim(run: RunFacts, hours: Sequence[datetime], players: Sequence[UUID]) -> 
 WRITE_LINES = """
 INSERT INTO conversion_conversion
     (entry_id, run_id, player_id, hour, day, rate_id, fee_rule_id, tokens, usd, fee, recovered, converted_at)
-SELECT entry, %s, player, hour, day, rate, fee_rule, tokens, usd, fee, recovered, converted_at
+SELECT entry, %s, player, hour, day, rate, fee_rule, tokens, usd, fee, recovered, posted_at
 FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::date[], %s::uuid[], %s::uuid[], %s::numeric[],
-            %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[])
-    AS line (entry, player, hour, day, rate, fee_rule, tokens, usd, fee, recovered, converted_at)
+            %s::numeric[], %s::numeric[], %s::numeric[])
+    AS line (entry, player, hour, day, rate, fee_rule, tokens, usd, fee, recovered)
+JOIN entries ON entries.id = line.entry
+ORDER BY player, entry
 """
 
 
-def _write_lines(run: RunFacts, lines: Sequence[Line], converted_at: Sequence[datetime]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            WRITE_LINES,
-            [
-                run.id,
-                uuids(line.entry for line in lines),
-                uuids(line.lot.player for line in lines),
-                texts([line.lot.hour for line in lines]),
-                texts([line.lot.day for line in lines]),
-                texts([line.terms.rate_id for line in lines]),
-                texts([line.terms.fee_rule_id for line in lines]),
-                numbers(line.lot.tokens for line in lines),
-                numbers(line.usd for line in lines),
-                numbers(line.fee for line in lines),
-                numbers(line.recovered for line in lines),
-                texts(converted_at),
-            ],
-        )
+def _facts(run: RunFacts, lines: Sequence[Line]) -> book.Facts:
+    """The lines of the run, beside their entries."""
+    return book.Facts(
+        WRITE_LINES,
+        [
+            run.id,
+            uuids(line.entry for line in lines),
+            uuids(line.lot.player for line in lines),
+            texts([line.lot.hour for line in lines]),
+            texts([line.lot.day for line in lines]),
+            texts([line.terms.rate_id for line in lines]),
+            texts([line.terms.fee_rule_id for line in lines]),
+            numbers(line.lot.tokens for line in lines),
+            numbers(line.usd for line in lines),
+            numbers(line.fee for line in lines),
+            numbers(line.recovered for line in lines),
+        ],
+    )
 
 
-# The condition is said so that it does not lead through the index of what is pending: where that looks short to the
-# planner (it was empty when PostgreSQL last counted), every chunk would walk through all of it.
+# The conditions are said so that only the wins' own key leads to them. Through the index of what is pending every chunk
+# would walk through all of it where that looks short to the planner (it was empty when PostgreSQL last counted), and
+# through an index that begins with the player it would read all that he ever won.
 MARK_WINS = """
 WITH marked AS (
     UPDATE rewards_win win SET converted_by_id = lot.entry
     FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS lot (wins, player, entry)
     CROSS JOIN LATERAL unnest(lot.wins::uuid[]) AS claimed (win)
-    WHERE win.entry_id = claimed.win AND win.player_id = lot.player
+    WHERE win.entry_id = claimed.win AND win.player_id IS NOT DISTINCT FROM lot.player
       AND coalesce(win.converted_by_id, win.voided_by_id) IS NULL
     RETURNING win.amount
 )

@@ -208,6 +208,7 @@ def test_where_the_premise_holds_entries_and_facts_are_written_and_committed() -
     assert row == ("so",)
     assert [receipt.entry_id for receipt in receipts] == [entry.id for entry in entries]
     [seen] = in_parallel([lambda: run("SELECT id, word, posted_at FROM beside")])  # by another connection
+    assert not isinstance(seen, Exception)
     assert sorted(seen) == sorted((receipt.entry_id, "so", receipt.posted_at) for receipt in receipts)
 
 
