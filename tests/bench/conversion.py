@@ -99,7 +99,7 @@ def bench(report: Report, wins: int, hour: datetime, crew: int) -> None:
             size_unit="pending wins",
             unit="conversions/s",
             rounds=1 if wins >= LARGE else ROUNDS,
-            promise=PROMISE if crew == 1 else None,
+            promise=PROMISE,
         )
     )
     if crew == 1:

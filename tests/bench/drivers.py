@@ -1,8 +1,8 @@
-"""Processes that call a service as fast as they can: `python -m tests.bench.drivers WORK SIZE SEED`.
+"""Processes that call a service as fast as they can: `python -m tests.bench.drivers WORK SIZE THREADS SEED`.
 
-Each says "ready", and for each line with a number of seconds works for so long and prints what it did. One process for
-each connection, as web workers are: threads of one process would share one interpreter. A crew stays for the next
-round of the same work, so that rounds in turns do not pay for starting it each time.
+Each says "ready", and for each line with a number of seconds works for so long and prints what it did; with THREADS, as
+a web process does, each of which has a connection. A crew stays for the next round of the same work, so that rounds in
+turns do not pay for starting it each time.
 """
 
 import atexit
@@ -13,7 +13,10 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from types import MappingProxyType
 
 from tests.bench import harness
 from tests.bench.harness import Side
@@ -26,12 +29,19 @@ _crews: dict[tuple[object, ...], Crew] = {}
 
 
 def drive(
-    work: str, *, processes: int, seconds: float, size: int = 1, python: str = sys.executable, **variables: str
+    work: str,
+    *,
+    processes: int,
+    seconds: float,
+    threads: int = 1,
+    size: int = 1,
+    python: str = sys.executable,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Side:
-    """Runs `work` ("module:function") in so many processes of `python` at once. `size` is passed to each."""
+    """Runs `work` ("module:function") in so many processes of `python` at once. `size` is passed to each thread."""
     [database] = harness.query("SELECT oid, datname FROM pg_database WHERE datname = current_database()")
-    key = (work, processes, size, python, database, *sorted(variables.items()))
-    crew = _crews.pop(key) if key in _crews else _hired(work, processes, size, python, variables)
+    key = (work, processes, threads, size, python, database, *sorted(variables.items()))
+    crew = _crews.pop(key) if key in _crews else _hired(work, processes, threads, size, python, variables)
     _crews[key] = crew  # the newest is the last
     for old in list(_crews)[:-CREWS_KEPT]:
         _dismiss(_crews.pop(old))
@@ -47,11 +57,11 @@ def drive(
     return Side(sum(one["operations"] for one in done), took, used)
 
 
-def _hired(work: str, processes: int, size: int, python: str, variables: dict[str, str]) -> Crew:
+def _hired(work: str, processes: int, threads: int, size: int, python: str, variables: Mapping[str, str]) -> Crew:
     """A crew that is ready."""
     crew = [
         subprocess.Popen(
-            [python, "-m", "tests.bench.drivers", work, str(size), str(seed)],
+            [python, "-m", "tests.bench.drivers", work, str(size), str(threads), str(seed)],
             cwd=harness.ROOT,
             env=harness.environment(**variables),
             stdin=subprocess.PIPE,
@@ -99,20 +109,34 @@ def main(arguments: Sequence[str]) -> None:
     """The process itself."""
     import django
 
-    work, size, seed = arguments
+    work, size, threads, seed = arguments
     django.setup()
     module, function = work.split(":")
     make: Callable[[int, random.Random], Work] = getattr(importlib.import_module(module), function)
-    once = make(int(size), random.Random(int(seed)))
+    chances = [random.Random(f"{seed} {number}") for number in range(int(threads))]
+    with ThreadPoolExecutor(int(threads)) as pool:
+        at_work = Barrier(int(threads))  # so that each thread takes one of the works, and its connection stays its own
+        works = list(pool.map(lambda chance: _connected(make(int(size), chance), at_work), chances))
+        _say("ready")
+        for line in sys.stdin:
+            before = _cpu_seconds()
+            until = time.perf_counter() + float(line)
+            operations = sum(pool.map(lambda once, until=until: _until(until, once), works))
+            _say(json.dumps({"operations": operations, "cpu_seconds": _cpu_seconds() - before}))
+
+
+def _connected(once: Work, at_work: Barrier) -> Work:
     once()  # connected, prepared, imported
-    _say("ready")
-    for line in sys.stdin:
-        before = _cpu_seconds()
-        until = time.perf_counter() + float(line)
-        operations = 0
-        while time.perf_counter() < until:
-            operations += once()
-        _say(json.dumps({"operations": operations, "cpu_seconds": _cpu_seconds() - before}))
+    at_work.wait()
+    return once
+
+
+def _until(until: float, once: Work) -> int:
+    """How many operations were done."""
+    operations = 0
+    while time.perf_counter() < until:
+        operations += once()
+    return operations
 
 
 def _say(text: str) -> None:

@@ -148,7 +148,12 @@ def make(peer: Peer, python: str) -> None:
 
 def peer_drive(peer: Peer, work: str, python: str, processes: int = 1, size: int = 1) -> Side:
     return drive(
-        f"{peer.module}:{work}", processes=processes, seconds=SECONDS, size=size, python=python, **variables(peer)
+        f"{peer.module}:{work}",
+        processes=processes,
+        seconds=SECONDS,
+        size=size,
+        python=python,
+        variables=variables(peer),
     )
 
 

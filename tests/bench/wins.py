@@ -24,6 +24,7 @@ from tests.bench.harness import Report, Side, query
 PLAYERS = 20_000
 FIRST_WINS = 20_000
 CONNECTIONS = (1, 2, 4, 8, 16)
+PROCESSES = os.cpu_count() or 1
 BATCHES = (10, 100, 1_000)
 SECONDS = 3.0
 ROUNDS = 5
@@ -56,7 +57,7 @@ def measure(report: Report) -> None:
         report.add(
             harness.in_turns(
                 "one win, service",
-                partial(drive, "tests.bench.wins:one_win", processes=connections, seconds=SECONDS),
+                partial(by_service, connections),
                 partial(by_pgbench, connections),
                 size=connections,
                 size_unit="connections",
@@ -162,6 +163,13 @@ def batch(size: int, chance: random.Random) -> Work:
         return size
 
     return once
+
+
+def by_service(connections: int) -> Side:
+    """As many web processes as there are cores, and the connections shared out among their threads."""
+    processes = min(PROCESSES, connections)
+    threads = connections // processes
+    return drive("tests.bench.wins:one_win", processes=processes, threads=threads, seconds=SECONDS)
 
 
 def by_pgbench(connections: int) -> Side:
