@@ -6,6 +6,7 @@ turns do not pay for starting it each time.
 """
 
 import atexit
+import gc
 import importlib
 import json
 import random
@@ -117,6 +118,8 @@ def main(arguments: Sequence[str]) -> None:
     with ThreadPoolExecutor(int(threads)) as pool:
         at_work = Barrier(int(threads))  # so that each thread takes one of the works, and its connection stays its own
         works = list(pool.map(lambda chance: _connected(make(int(size), chance), at_work), chances))
+        gc.collect()
+        gc.freeze()  # as the web process does
         _say("ready")
         for line in sys.stdin:
             before = _cpu_seconds()
