@@ -6,6 +6,7 @@ Locks are taken in this order: the run (shared), wins by player and entry, balan
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -16,6 +17,7 @@ from conversion.money import total
 from conversion.rates import Terms
 from conversion.runs import RunFacts
 from dreamland.lib.arrays import numbers, texts, uuids
+from dreamland.lib.races import LostRace
 from ledger import book
 
 
@@ -23,16 +25,22 @@ from ledger import book
 def convert_chunk(run: RunFacts, terms: Collection[Terms], players: Sequence[UUID]) -> None:
     """Converts the pending lots of `players` in the hours of `terms`; nothing where the run is finished by now.
 
-    Raises PostConditionFailed where the result does not add up.
+    Posting locks the players' shares, and their next wins wait from then on: for the end of a chunk, not for all of it
+    (docs/performance.md). Only where somebody owes us something they are locked before, since what is recovered depends
+    on it; that nobody else owes anything by then is proved at the end.
+
+    Raises PostConditionFailed where the result does not add up, LostRace where somebody owes us something by now.
     """
     lots = claim(run, [each.hour for each in terms], players)
     lines = worth_something(lots, terms)
     if not lines:
         return
-    lines = recovering(lines, book.lock_balances(line.lot.player for line in lines))
-    book.post((entry_of(line) for line in lines), beside=_facts(run, lines))
-    _mark_wins(lines)
-    _prove(lines)
+    locked = any(lot.owes for lot in lots)
+    if locked:
+        lines = recovering(lines, book.lock_balances(line.lot.player for line in lines))
+    marked = book.post_and_tell((entry_of(line) for line in lines), beside=_facts(run, lines))
+    _prove_marked(lines, *marked)
+    _prove(lines, locked=locked)
 
 
 # An unfinished run is held, and stays so until this transaction ends; of a finished one nothing is claimed.
@@ -40,7 +48,8 @@ def convert_chunk(run: RunFacts, terms: Collection[Terms], players: Sequence[UUI
 # A row that somebody else held is checked again once it is free (READ COMMITTED), so wins that he converted or voided
 # drop out. A lot that has a line in this run already (its win came late, between two passes) waits for the next run;
 # NOT IN is hashed once, where NOT EXISTS was planned as a loop over the whole run for each win.
-CLAIM = """
+OWED = book.SHARE.format(holder="{player}", account="'player:usd-owed'")
+CLAIM = f"""
 WITH run AS MATERIALIZED (
     SELECT id FROM conversion_conversionrun WHERE id = %(run)s AND state <> 'done' FOR SHARE
 ), claimed AS MATERIALIZED (
@@ -57,7 +66,7 @@ WITH run AS MATERIALIZED (
     FOR NO KEY UPDATE OF win
 )
 SELECT player_id, array_position(%(hours)s::timestamptz[], hour), day, sum(amount), count(*),
-       array_agg(entry_id ORDER BY entry_id)::text
+       array_agg(entry_id ORDER BY entry_id)::text, coalesce({OWED.format(player="player_id")}, 0) > 0
 FROM claimed GROUP BY player_id, hour, day ORDER BY player_id, hour, day
 """
 
@@ -86,13 +95,14 @@ ORDER BY player, entry
 
 
 def _facts(run: RunFacts, lines: Sequence[Line]) -> book.Facts:
-    """The lines of the run, beside their entries."""
+    """The lines of the run and the marks on their wins, beside the entries."""
+    entries, players = uuids(line.entry for line in lines), uuids(line.lot.player for line in lines)
     return book.Facts(
-        WRITE_LINES,
+        {"lines": WRITE_LINES, "marked": MARK_WINS},
         [
             run.id,
-            uuids(line.entry for line in lines),
-            uuids(line.lot.player for line in lines),
+            entries,
+            players,
             texts([line.lot.hour for line in lines]),
             texts([line.lot.day for line in lines]),
             texts([line.terms.rate_id for line in lines]),
@@ -101,7 +111,11 @@ def _facts(run: RunFacts, lines: Sequence[Line]) -> book.Facts:
             numbers(line.usd for line in lines),
             numbers(line.fee for line in lines),
             numbers(line.recovered for line in lines),
+            texts([line.lot.wins for line in lines]),
+            players,
+            entries,
         ],
+        told=("(SELECT count(*) FROM marked)", "(SELECT coalesce(sum(amount), 0) FROM marked)"),
     )
 
 
@@ -109,32 +123,26 @@ def _facts(run: RunFacts, lines: Sequence[Line]) -> book.Facts:
 # would walk through all of it where that looks short to the planner (it was empty when PostgreSQL last counted), and
 # through an index that begins with the player it would read all that he ever won.
 MARK_WINS = """
-WITH marked AS (
-    UPDATE rewards_win win SET converted_by_id = lot.entry
-    FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS lot (wins, player, entry)
-    CROSS JOIN LATERAL unnest(lot.wins::uuid[]) AS claimed (win)
-    WHERE win.entry_id = claimed.win AND win.player_id IS NOT DISTINCT FROM lot.player
-      AND coalesce(win.converted_by_id, win.voided_by_id) IS NULL
-    RETURNING win.amount
-)
-SELECT count(*), coalesce(sum(amount), 0) FROM marked
+UPDATE rewards_win win SET converted_by_id = lot.entry
+FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS lot (wins, player, entry)
+CROSS JOIN LATERAL unnest(lot.wins::uuid[]) AS claimed (win)
+WHERE win.entry_id = claimed.win AND win.player_id IS NOT DISTINCT FROM lot.player
+  AND coalesce(win.converted_by_id, win.voided_by_id) IS NULL
+RETURNING win.amount
 """
 
 
-def _mark_wins(lines: Sequence[Line]) -> None:
-    wins = texts([line.lot.wins for line in lines])
-    with connection.cursor() as cursor:
-        cursor.execute(MARK_WINS, [wins, uuids(line.lot.player for line in lines), uuids(line.entry for line in lines)])
-        marked, tokens = cursor.fetchone()
+def _prove_marked(lines: Sequence[Line], marked: int, tokens: Decimal) -> None:
     wanted = sum(line.lot.win_count for line in lines)
     _hold(marked == wanted, f"{marked} wins were marked of {wanted} that were claimed")
     claimed = total(line.lot.tokens for line in lines)
     _hold(tokens == claimed, f"the marked wins hold {tokens} DREAM, the lots {claimed}")
 
 
-# What was posted, what the lines say, and the first player whose wallet is not exactly his pending wins. Postings are
-# joined pair by pair: asked for by two lists of keys, they had another plan in the middle of a run, fifty times slower.
-OUTCOME = """
+# What was posted, what the lines say, the first player whose wallet is not his pending wins, and whether somebody owes
+# us something who was not asked for it. Postings are joined pair by pair: asked for by two lists of keys, they had
+# another plan in the middle of a run, fifty times slower.
+OUTCOME = f"""
 SELECT posted.tokens, posted.usd, posted.fee, posted.recovered, line.tokens, line.usd, line.fee, line.recovered, (
     SELECT format('player %%s: wallet %%s, pending %%s', player, coalesce(wallet.amount, 0), pending.amount)
     FROM (SELECT DISTINCT unnest(%(players)s::uuid[]) AS player) AS its
@@ -145,6 +153,8 @@ SELECT posted.tokens, posted.usd, posted.fee, posted.recovered, line.tokens, lin
     ) pending
     WHERE coalesce(wallet.amount, 0) <> pending.amount
     ORDER BY player LIMIT 1
+), EXISTS (
+    SELECT FROM unnest(%(without_debt)s::uuid[]) AS its (player) WHERE {OWED.format(player="its.player")} > 0
 )
 FROM (
     SELECT sum(amount) FILTER (WHERE debit_id = 'player:dream' AND credit_id = 'dream:redeemed') AS tokens,
@@ -162,12 +172,19 @@ FROM (
 """
 
 
-def _prove(lines: Sequence[Line]) -> None:
-    """The post-conditions of a chunk, read back from what stands in the database now."""
-    its = {"players": uuids(line.lot.player for line in lines), "entries": uuids(line.entry for line in lines)}
+def _prove(lines: Sequence[Line], *, locked: bool) -> None:
+    """The post-conditions of a chunk, read back from what stands in the database now.
+
+    Raises LostRace for a debt that nobody knew of, where the shares were not `locked` before they were looked at.
+    """
+    its = {
+        "players": uuids(line.lot.player for line in lines),
+        "entries": uuids(line.entry for line in lines),
+        "without_debt": uuids(set() if locked else {line.lot.player for line in lines}),
+    }
     with connection.cursor() as cursor:
         cursor.execute(OUTCOME, its)
-        *sums, wallet = cursor.fetchone()
+        *sums, wallet, new_debt = cursor.fetchone()
     wanted = [
         total(line.lot.tokens for line in lines),
         total(line.usd for line in lines),
@@ -177,6 +194,8 @@ def _prove(lines: Sequence[Line]) -> None:
     _hold(sums[:4] == wanted, f"posted {sums[:4]} of tokens, USD, fees, recovered; wanted {wanted}")
     _hold(sums[4:] == wanted, f"the lines hold {sums[4:]} of tokens, USD, fees, recovered; wanted {wanted}")
     _hold(wallet is None, str(wallet))
+    if new_debt:
+        raise LostRace
 
 
 def _hold(promise: bool, otherwise: str) -> None:

@@ -23,6 +23,7 @@ class Lot:
     tokens: Decimal
     win_count: int
     wins: str  # their ids, as an array literal
+    owes: bool  # whether the player owes us something, seen without a lock
 
 
 @dataclass(frozen=True, slots=True)

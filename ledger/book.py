@@ -51,7 +51,18 @@ from ledger.errors import (
     StatementTooLong,
     UnknownKind,
 )
-from ledger.journal import Entry, Facts, Posting, Premise, Receipt, lock_balances, post, post_where, reversals
+from ledger.journal import (
+    Entry,
+    Facts,
+    Posting,
+    Premise,
+    Receipt,
+    lock_balances,
+    post,
+    post_and_tell,
+    post_where,
+    reversals,
+)
 from ledger.models import HOUSE
 from ledger.periods import close_period, lock_date
 from ledger.selectors import (
@@ -124,6 +135,7 @@ __all__ = [
     "lock_date",
     "open_requests_of",
     "post",
+    "post_and_tell",
     "post_where",
     "preview",
     "refuse",

@@ -54,14 +54,19 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the caller writes beside its entries, in the same statement: one `INSERT` with its parameters.
+    """What the caller writes beside its entries, in the same statement: each write by its name, and their parameters.
 
-    The insert may join `entries (id, posted_at)`, the entries as they arrive. It is part of the text that PostgreSQL
-    prepares, so it is a constant; whatever varies is a parameter.
+    A write may join `entries (id, posted_at)`, the entries as they arrive. `told` are expressions over what the writes
+    return, by their names. All of it is part of the text that PostgreSQL prepares, so it is constant; what varies is a
+    parameter.
     """
 
-    insert: str
+    writes: Mapping[str, str]
     parameters: Sequence[Any]
+    told: tuple[str, ...] = ()
+
+    def sql(self) -> str:
+        return "".join(f", {name} AS ({write})" for name, write in self.writes.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ entries AS (
     ORDER BY place
 )
 """
+NOTHING = Facts({}, ())
 ALWAYS = "WITH" + POST.format(holds="true")
 WHERE_IT_HOLDS = POST.format(holds="EXISTS (SELECT FROM premise)")
 RECEIPTS = f"SELECT array_agg({microseconds('posted_at')} ORDER BY id) FROM entries"
@@ -116,15 +122,25 @@ def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Rece
     given = list(entries)
     if not given:
         return ()
+    return _post(given, beside or NOTHING)[0]
+
+
+def post_and_tell(entries: Iterable[Entry], *, beside: Facts) -> tuple[Any, ...]:
+    """As `post`, for a caller who needs no receipts but what the facts tell. There is at least one entry."""
+    return _post(list(entries), beside)[1]
+
+
+def _post(given: Sequence[Entry], beside: Facts) -> tuple[tuple[Receipt, ...], tuple[Any, ...]]:
     if not connection.in_atomic_block:
         raise AssertionError("entries are posted inside the transaction of the use case that they belong to")
+    told = "".join(f", {expression}" for expression in beside.told)
     with named_refusals(REFUSALS), connection.cursor() as cursor:
         cursor.execute(
-            ALWAYS + (f", facts AS ({beside.insert}) " if beside else "") + RECEIPTS,
-            [*_columns(given), *(beside.parameters if beside else ())],
+            f"{ALWAYS}{beside.sql()} SELECT ({RECEIPTS}){told}",
+            [*_columns(given), *beside.parameters],
         )
-        (instants,) = cursor.fetchone()
-    return _receipts(given, instants)
+        instants, *row = cursor.fetchone()
+    return _receipts(given, instants), tuple(row)
 
 
 def post_where(
@@ -142,7 +158,7 @@ def post_where(
         raise AssertionError("this is a transaction by itself")
     with named_refusals(REFUSALS), connection.cursor() as cursor:
         cursor.execute(
-            f"WITH premise AS MATERIALIZED ({premise.select}), {WHERE_IT_HOLDS}, facts AS ({beside.insert})"
+            f"WITH premise AS MATERIALIZED ({premise.select}), {WHERE_IT_HOLDS}{beside.sql()}"
             f" SELECT ({RECEIPTS}), premise.* FROM premise",
             [*premise.parameters, *_columns(given), *beside.parameters],
         )

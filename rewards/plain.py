@@ -53,7 +53,7 @@ def record_plain(*, game_id: UUID, claim: Claim, now: datetime, key_id: str | No
         premise=book.Premise(
             PLAIN, [player, sight(now)["from_date"], won_at, won_at, game_id, amount, claim.reference]
         ),
-        beside=book.Facts(WRITE, [player, game_id, key_id, claim.reference, amount, won_at]),
+        beside=book.Facts({"wins": WRITE}, [player, game_id, key_id, claim.reference, amount, won_at]),
     )
     if posted is None:
         return None

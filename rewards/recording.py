@@ -289,7 +289,7 @@ def _write(game: GameFacts, key_id: str | None, drafts: Sequence[Draft]) -> None
         texts([draft.claim.won_at for draft in drafts]),
         texts([draft.day.allowance_id for draft in drafts]),
     ]
-    for draft, receipt in zip(drafts, book.post(entries, beside=book.Facts(WRITE, wins)), strict=True):
+    for draft, receipt in zip(drafts, book.post(entries, beside=book.Facts({"wins": WRITE}, wins)), strict=True):
         draft.recorded_at = receipt.posted_at
 
 

@@ -139,8 +139,9 @@ def a_debt_and_a_conversion(monkeypatch: pytest.MonkeyPatch) -> UUID:
 
 
 def test_a_debt_is_never_left_beside_dollars_by_a_conversion_in_the_same_moment(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
+    settings.SERVICE_ATTEMPTS = 3  # a conversion that did not know of the debt begins again
     player = a_debt_and_a_conversion(monkeypatch)
     monkeypatch.undo()
     assert (wallet(player), owed(player)) == ((0, 0), 0)
@@ -150,6 +151,44 @@ def test_control_without_locked_balances_a_player_has_dollars_and_debts(monkeypa
     monkeypatch.setattr(book, "lock_balances", lambda holders: book.balances(set(holders)))
     player = a_debt_and_a_conversion(monkeypatch)
     monkeypatch.undo()
+    assert (wallet(player), owed(player)) == ((0, Decimal("0.15")), Decimal("0.15"))
+
+
+def a_debt_behind_a_claim(monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """A void that finds the wallet empty, and commits while a conversion has read that the player owes nothing."""
+    player = a_player()
+    spent = win(player, "1")
+    convert_hour(hour=HOUR, now=OVER)
+    spend(player, "0.15")
+    win(player, "1", at=OVER)
+    claim, claims = chunks.claim, []
+
+    def claim_and_void(*arguments: Any) -> Any:
+        claims.append(claim(*arguments))
+        if len(claims) == 1:
+            assert not errors(in_parallel([voider(spent)]))
+        return claims[-1]
+
+    monkeypatch.setattr(chunks, "claim", claim_and_void)
+    convert_hour(hour=OVER, now=OVER + timedelta(hours=1))
+    return player
+
+
+def test_a_debt_that_arises_behind_a_claim_is_paid_by_that_very_conversion(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.SERVICE_ATTEMPTS = 2
+    player = a_debt_behind_a_claim(monkeypatch)
+    assert (wallet(player), owed(player)) == ((0, 0), 0)
+
+
+def test_control_without_looking_again_a_debt_that_arises_behind_a_claim_is_left_beside_dollars(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    blind = chunks.OUTCOME.replace("> 0\n)", "> 1e9\n)")
+    assert blind != chunks.OUTCOME
+    monkeypatch.setattr(chunks, "OUTCOME", blind)
+    player = a_debt_behind_a_claim(monkeypatch)
     assert (wallet(player), owed(player)) == ((0, Decimal("0.15")), Decimal("0.15"))
 
 

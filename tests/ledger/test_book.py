@@ -197,7 +197,8 @@ def post_where(premise: str, *entries: book.Entry) -> Any:
         entries,
         premise=book.Premise(f"SELECT word FROM (SELECT %s::text AS word) AS its WHERE {premise}", ["so"]),
         beside=book.Facts(
-            "INSERT INTO beside SELECT entries.id, premise.word, posted_at FROM entries CROSS JOIN premise", []
+            {"facts": "INSERT INTO beside SELECT entries.id, premise.word, posted_at FROM entries CROSS JOIN premise"},
+            [],
         ),
     )
 
