@@ -1,31 +1,46 @@
 """`python -m tests.bench.beside [--wins N] [--rounds N] [--minutes N]`: single wins while an hour is converted.
 
-Prints how long single wins take (median, p99) with a run beside them and without, in the same databases, and the ratio
-of the two p99. With `--minutes`, instead: wins, batches of wins and runs together for so long, and how many deadlocks
-PostgreSQL counted. On a PostgreSQL of its own with fsync on.
+Prints how long single wins take (median, p99), by HTTP and by the service: without a run, for as long as a run takes;
+while an hour of the same players is converted; and, to tell what is due to the run's locks and what to cores that have
+more to do, while the same hour is converted in another database of the same server. With `--minutes`, instead: wins,
+batches of wins and runs together for so long, and how many deadlocks PostgreSQL counted. On a PostgreSQL of its own
+with fsync on.
 """
 
 import argparse
+import json
+import socket
 import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from uuid import UUID, uuid4
+
+import psycopg
 
 from tests.bench import harness, hours
 from tests.bench.harness import Figure, Report, percentile, query, say
+from tests.bench.serving import ANSWER_SECONDS, OURS, Line, request, served
 
 WINS = 100_000
-ROUNDS = 3
-ALONE = 600
+ROUNDS = 5
+WARM = 100  # a connection learns its plans
+ALONE_SECONDS = 4.0  # as long as a run takes: both meet the same pauses of the server
+AMOUNT = Decimal("0.0001")
+PROMISE = 3.0
 RECORDERS = 2
 BATCH = 50
 BATCH_SHARE = 10  # one call of so many is a batch
+
+Win = Callable[[UUID], None]
+Door = Callable[[], AbstractContextManager[Win]]
 
 
 def main() -> None:
@@ -39,42 +54,51 @@ def main() -> None:
     if options.minutes:
         together(hours.fill(options.wins), options.minutes * 60)
     else:
-        Report().add(beside_a_run(options.wins, options.rounds))
+        beside_runs(Report(), options.wins, options.rounds)
 
 
 def measure(report: Report) -> None:
     """How long a single win takes beside a run, and without one."""
-    report.add(beside_a_run(WINS, ROUNDS))
+    beside_runs(report, WINS, ROUNDS)
 
 
-def beside_a_run(wins: int, rounds: int) -> Figure:
+def beside_runs(report: Report, wins: int, rounds: int) -> None:
     hour = hours.fill(wins)
-    alone: list[float] = []
-    beside: list[float] = []
-    ratios = []
-    for _ in range(rounds):
-        hours.start_round()
-        without = single_wins(lambda done: done < ALONE)
-        worker = converting(hour)
-        with_run = single_wins(lambda _, worker=worker: worker.poll() is None)  # type: ignore[misc]
-        assert worker.wait() == 0
-        ratios.append(percentile(with_run, 99) / percentile(without, 99))
-        alone += without
-        beside += with_run
+    for name, door in (("a win over HTTP", over_http), ("a win", by_service)):
+        alone, beside, elsewhere = [], [], []
+        for _ in range(rounds):
+            hours.start_round()
+            with door() as win:
+                alone.append(seconds_of(win, for_so_long(ALONE_SECONDS)))
+                with converting(hour, hours.ROUND) as is_running:
+                    beside.append(seconds_of(win, is_running))
+            hours.start_round(hours.OTHER)
+            with door() as win, converting(hour, hours.OTHER) as is_running:
+                elsewhere.append(seconds_of(win, is_running))
+        report.add(figure(f"p99 of {name} while an hour is converted, against alone", wins, beside, alone, PROMISE))
+        report.add(figure(f"p99 of {name} beside a run, against a run in another database", wins, beside, elsewhere))
+
+
+def figure(
+    name: str, wins: int, ours: list[list[float]], floor: list[list[float]], promise: float | None = None
+) -> Figure:
+    ratios = [percentile(mine, 99) / percentile(its, 99) for mine, its in zip(ours, floor, strict=True)]
+    mine, its = list(chain.from_iterable(ours)), list(chain.from_iterable(floor))
     return Figure(
-        name="p99 of a win while an hour is converted, against alone",
+        name=name,
         size=wins,
         size_unit="pending wins",
         unit="ms",
-        ours=percentile(beside, 99) * 1_000,
-        floor=percentile(alone, 99) * 1_000,
+        ours=percentile(mine, 99) * 1_000,
+        floor=percentile(its, 99) * 1_000,
         ratio=statistics.median(ratios),
         rounds=ratios,
         at_least=False,
+        promise=promise,
         more={
-            "ours p50 ms": statistics.median(beside) * 1_000,
-            "floor p50 ms": statistics.median(alone) * 1_000,
-            "longest ms": max(beside) * 1_000,
+            "ours p50 ms": statistics.median(mine) * 1_000,
+            "floor p50 ms": statistics.median(its) * 1_000,
+            "longest ms": max(mine) * 1_000,
             "chunk ms aimed at": chunk_ms(),
         },
     )
@@ -86,33 +110,84 @@ def chunk_ms() -> int:
     return int(settings.CONVERSION_CHUNK_MS)
 
 
-def converting(hour: datetime) -> subprocess.Popen[bytes]:
-    """A run in a process of its own; returns when it has begun."""
+def for_so_long(seconds: float) -> Callable[[], bool]:
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() < until
+
+
+@contextmanager
+def converting(hour: datetime, database: str) -> Iterator[Callable[[], bool]]:
+    """A run in a process of its own and in that database; what is given tells whether it goes on. It has begun."""
+    url = harness.database_url().replace(hours.ROUND, database)
     worker = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.converting", hour.isoformat()],
         cwd=harness.ROOT,
-        env=harness.environment(),
+        env=harness.environment(DATABASE_URL=url),
         stdout=subprocess.DEVNULL,
     )
-    while worker.poll() is None and not query("SELECT 1 FROM conversion_conversion LIMIT 1"):
-        time.sleep(0.005)
-    return worker
+    with psycopg.connect(url, autocommit=True) as its:
+        while worker.poll() is None and not its.execute("SELECT 1 FROM conversion_conversion LIMIT 1").fetchone():
+            time.sleep(0.005)
+    yield lambda: worker.poll() is None
+    assert worker.wait() == 0
 
 
-def single_wins(more: Callable[[int], bool]) -> list[float]:
+def seconds_of(win: Win, more: Callable[[], bool]) -> list[float]:
     """Wins of players drawn by lot, one call each, one after the other; seconds of each."""
-    from conversion.selectors import database_clock
-    from rewards.services import Claim, create_game, record_wins
-
-    game, now = create_game(slug="bench", name="Bench"), database_clock()
     players: list[UUID] = [row[0] for row in query("SELECT id FROM rewards_player ORDER BY random()")]
     seconds: list[float] = []
-    while more(len(seconds)):
+    while more():
         player = players[len(seconds) % len(players)]
         began = time.perf_counter()
-        record_wins(game_id=game.id, claims=[Claim(player, str(uuid4()), Decimal("0.0001"), now)], now=now)
+        win(player)
         seconds.append(time.perf_counter() - began)
     return seconds
+
+
+@contextmanager
+def by_service() -> Iterator[Win]:
+    """Wins by the service in this process, its connection warm."""
+    from conversion.selectors import database_clock
+    from rewards.services import Claim, Recorded, create_game, record_wins
+
+    game, now = create_game(slug="bench", name="Bench"), database_clock()
+
+    def win(player: UUID) -> None:
+        claim = Claim(player, str(uuid4()), AMOUNT, now)
+        (outcome,) = record_wins(game_id=game.id, claims=[claim], now=now)
+        assert isinstance(outcome, Recorded), outcome
+
+    warm(win)
+    yield win
+
+
+@contextmanager
+def over_http() -> Iterator[Win]:
+    """Wins over one connection to a web process, its threads warm."""
+    from rewards.keys import create_game_key
+    from rewards.models import Scope
+    from rewards.services import create_game
+
+    key = create_game_key(game_id=create_game(slug="bench", name="Bench").id, scopes=[Scope.WINS_WRITE]).plaintext
+    with served(OURS) as web, socket.create_connection(("127.0.0.1", web.port), ANSWER_SECONDS) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line = Line(connection)
+
+        def win(player: UUID) -> None:
+            won_at = datetime.now(UTC).isoformat()
+            claim = {"reference": str(uuid4()), "player_id": str(player), "amount": str(AMOUNT), "won_at": won_at}
+            line.ask(request("POST", "/v1/wins", json.dumps(claim), key=key))
+            while not line.answered():
+                pass
+            assert line.received.startswith(b"HTTP/1.1 201"), bytes(line.received[:2_000])
+
+        warm(win)
+        yield win
+
+
+def warm(win: Win) -> None:
+    for (player,) in query("SELECT id FROM rewards_player LIMIT %s", [WARM]):
+        win(player)
 
 
 def together(hour: datetime, seconds: float) -> None:

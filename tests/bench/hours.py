@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from tests.bench.harness import query
 
-FILLED, ROUND = "bench_filled", "bench_round"
+FILLED, ROUND, OTHER = "bench_filled", "bench_round", "bench_other"
 WINS_FOR_A_PLAYER = 5
 PLAYERS_PER_CALL = 200
 
@@ -40,11 +40,12 @@ def fill(wins: int) -> datetime:
     return hour
 
 
-def start_round() -> None:
-    """Makes ROUND, a copy of FILLED with nothing left to be written to disk, and points Django at it."""
+def start_round(*more: str) -> None:
+    """Makes ROUND, a copy of FILLED with nothing left to be written to disk, and points Django at it; and `more`."""
     from tests import databases
 
     databases.use("postgres")
-    databases.copy(FILLED, ROUND)
+    for name in (ROUND, *more):
+        databases.copy(FILLED, name)
     query("CHECKPOINT")
     databases.use(ROUND)
