@@ -88,10 +88,10 @@ def test_an_hour_waits_for_who_is_still_at_it_and_then_counts_him(world: World, 
                     other, "SELECT coalesce(max(ends_at), '-infinity') <= %s FROM world_hourclose", posted_at
                 )
                 assert closed
-                [(naive,)] = rows(
+                [(told_until, naive)] = rows(
                     other,
-                    "SELECT count(*) FROM ledger_journalentry"
-                    " WHERE posted_at >= (SELECT coalesce(max(ends_at), '-infinity') FROM world_hourclose)",
+                    "SELECT until::text, (SELECT count(*) FROM ledger_journalentry WHERE posted_at >= until)"
+                    " FROM (SELECT coalesce(max(ends_at), '-infinity') FROM world_hourclose) AS told (until)",
                 )
             slow.execute(
                 "INSERT INTO ledger_posting (entry_id, holder, debit_id, credit_id, asset, amount)"
@@ -103,10 +103,9 @@ def test_an_hour_waits_for_who_is_still_at_it_and_then_counts_him(world: World, 
     with world.centre.connect("analytics") as here:
         [(told,)] = rows(
             here,
-            "SELECT (totals->'ledger_journalentry'->>'rows')::int FROM world_hourclose"
-            " WHERE region = 'eu' AND starts_at <= %s AND ends_at > %s",
-            posted_at,
-            posted_at,
+            "SELECT sum((totals->'ledger_journalentry'->>'rows')::int) FROM world_hourclose"
+            " WHERE region = 'eu' AND ends_at > %s::timestamptz",
+            told_until,
         )
     assert told == naive + 1  # who had counted at the end of the hour would have told one too few
 
