@@ -38,17 +38,18 @@ def convert_chunk(run: RunFacts, terms: Collection[Terms], players: Sequence[UUI
     locked = any(lot.owes for lot in lots)
     if locked:
         lines = recovering(lines, book.lock_balances(line.lot.player for line in lines))
-    marked = book.post_and_tell((entry_of(line) for line in lines), beside=_facts(run, lines))
+    marked = book.post_and_tell((entry_of(line) for line in lines), beside=_facts(run, lines), told=MARKED)
     _prove_marked(lines, *marked)
     _prove(lines, locked=locked)
 
+
+OWED = book.SHARE.format(holder="{player}", account="'player:usd-owed'")
 
 # An unfinished run is held, and stays so until this transaction ends; of a finished one nothing is claimed.
 #
 # A row that somebody else held is checked again once it is free (READ COMMITTED), so wins that he converted or voided
 # drop out. A lot that has a line in this run already (its win came late, between two passes) waits for the next run;
 # NOT IN is hashed once, where NOT EXISTS was planned as a loop over the whole run for each win.
-OWED = book.SHARE.format(holder="{player}", account="'player:usd-owed'")
 CLAIM = f"""
 WITH run AS MATERIALIZED (
     SELECT id FROM conversion_conversionrun WHERE id = %(run)s AND state <> 'done' FOR SHARE
@@ -115,7 +116,6 @@ def _facts(run: RunFacts, lines: Sequence[Line]) -> book.Facts:
             players,
             entries,
         ],
-        told=("(SELECT count(*) FROM marked)", "(SELECT coalesce(sum(amount), 0) FROM marked)"),
     )
 
 
@@ -130,6 +130,7 @@ WHERE win.entry_id = claimed.win AND win.player_id IS NOT DISTINCT FROM lot.play
   AND coalesce(win.converted_by_id, win.voided_by_id) IS NULL
 RETURNING win.amount
 """
+MARKED = "SELECT count(*), coalesce(sum(amount), 0) FROM marked"
 
 
 def _prove_marked(lines: Sequence[Line], marked: int, tokens: Decimal) -> None:

@@ -56,14 +56,12 @@ class Receipt:
 class Facts:
     """What the caller writes beside its entries, in the same statement: each write by its name, and their parameters.
 
-    A write may join `entries (id, posted_at)`, the entries as they arrive. `told` are expressions over what the writes
-    return, by their names. All of it is part of the text that PostgreSQL prepares, so it is constant; what varies is a
-    parameter.
+    A write may join `entries (id, posted_at)`, the entries as they arrive. The writes are part of the text that
+    PostgreSQL prepares, so they are constant; what varies is a parameter.
     """
 
     writes: Mapping[str, str]
     parameters: Sequence[Any]
-    told: tuple[str, ...] = ()
 
     def sql(self) -> str:
         return "".join(f", {name} AS ({write})" for name, write in self.writes.items())
@@ -122,25 +120,23 @@ def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Rece
     given = list(entries)
     if not given:
         return ()
-    return _post(given, beside or NOTHING)[0]
+    [instants] = _post(given, beside or NOTHING, RECEIPTS)
+    return _receipts(given, instants)
 
 
-def post_and_tell(entries: Iterable[Entry], *, beside: Facts) -> tuple[Any, ...]:
-    """As `post`, for a caller who needs no receipts but what the facts tell. There is at least one entry."""
-    return _post(list(entries), beside)[1]
+def post_and_tell(entries: Iterable[Entry], *, beside: Facts, told: str) -> tuple[Any, ...]:
+    """As `post`, for a caller who needs no receipts but one row of what the facts return: `told`, a constant `SELECT`
+    over them by their names. There is at least one entry."""
+    return _post(list(entries), beside, told)
 
 
-def _post(given: Sequence[Entry], beside: Facts) -> tuple[tuple[Receipt, ...], tuple[Any, ...]]:
+def _post(given: Sequence[Entry], beside: Facts, told: str) -> tuple[Any, ...]:
     if not connection.in_atomic_block:
         raise AssertionError("entries are posted inside the transaction of the use case that they belong to")
-    told = "".join(f", {expression}" for expression in beside.told)
     with named_refusals(REFUSALS), connection.cursor() as cursor:
-        cursor.execute(
-            f"{ALWAYS}{beside.sql()} SELECT ({RECEIPTS}){told}",
-            [*_columns(given), *beside.parameters],
-        )
-        instants, *row = cursor.fetchone()
-    return _receipts(given, instants), tuple(row)
+        cursor.execute(f"{ALWAYS}{beside.sql()} {told}", [*_columns(given), *beside.parameters])
+        row: tuple[Any, ...] = cursor.fetchone()
+    return row
 
 
 def post_where(
