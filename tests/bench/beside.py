@@ -1,14 +1,16 @@
 """`python -m tests.bench.beside [--wins N] [--rounds N] [--minutes N]`: single wins while an hour is converted.
 
 Prints how long single wins take (median, p99), by HTTP and by the service: without a run, for as long as a run takes;
-while an hour of the same players is converted; and, to tell what is due to the run's locks and what to cores that have
-more to do, while the same hour is converted in another database of the same server. With `--minutes`, instead: wins,
-batches of wins and runs together for so long, and how many deadlocks PostgreSQL counted. On a PostgreSQL of its own
-with fsync on.
+and while an hour of the same players is converted. Twice more, to tell what a run does to wins and what cores do that
+both want: while the same hour is converted in another database of the same server (the same cores, no row in common),
+and with the cores dealt out, one half for all that wins need and the other for all that the run needs (the same rows
+and the same log, no core in common). With `--minutes`, instead: wins, batches of wins and runs together for so long,
+and how many deadlocks PostgreSQL counted. On a PostgreSQL of its own with fsync on.
 """
 
 import argparse
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -16,8 +18,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -64,23 +67,69 @@ def measure(report: Report) -> None:
 
 def beside_runs(report: Report, wins: int, rounds: int) -> None:
     hour = hours.fill(wins)
+    everywhere = Cores(os.sched_getaffinity(0), os.sched_getaffinity(0))
     for name, door in (("a win over HTTP", over_http), ("a win", by_service)):
-        alone, beside, elsewhere = [], [], []
+        free, elsewhere, apart = [], [], []
         for _ in range(rounds):
-            hours.start_round()
-            with door() as win:
-                alone.append(seconds_of(win, for_so_long(ALONE_SECONDS)))
-                with converting(hour, hours.ROUND) as is_running:
-                    beside.append(seconds_of(win, is_running))
-            hours.start_round(hours.OTHER)
-            with door() as win, converting(hour, hours.OTHER) as is_running:
-                elsewhere.append(seconds_of(win, is_running))
+            free.append(measured(door, hour, hours.ROUND, everywhere))
+            elsewhere.append(measured(door, hour, hours.OTHER, everywhere))
+            apart.append(measured(door, hour, hours.ROUND, everywhere.dealt_out()))
+        alone, beside = zip(*free, strict=True)
         report.add(figure(f"p99 of {name} while an hour is converted, against alone", wins, beside, alone, PROMISE))
-        report.add(figure(f"p99 of {name} beside a run, against a run in another database", wins, beside, elsewhere))
+        _, other = zip(*elsewhere, strict=True)
+        report.add(figure(f"p99 of {name} beside a run, against a run in another database", wins, beside, other))
+        alone, beside = zip(*apart, strict=True)
+        report.add(
+            figure(f"p99 of {name} while an hour is converted on cores of its own, against alone", wins, beside, alone,
+                   PROMISE)
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Where wins are recorded, and where the run is: the programs, and the processes of PostgreSQL that serve them."""
+
+    wins: set[int]
+    run: set[int]
+
+    def dealt_out(self) -> "Cores":
+        """One half for each side. There are two cores at least."""
+        cores = sorted(self.wins)
+        assert len(cores) > 1, "with one core there is nothing to deal out"
+        return Cores(set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :]))
+
+
+def measured(door: Door, hour: datetime, database: str, cores: Cores) -> tuple[list[float], list[float]]:
+    """Seconds of each win in ROUND: without a run, and while the hour is converted in that database."""
+    hours.start_round(hours.OTHER)
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores.wins)
+    try:
+        with door() as win:
+            confine(backends(hours.ROUND), cores.wins)
+            alone = seconds_of(win, for_so_long(ALONE_SECONDS))
+            with converting(hour, database, cores.run) as is_running:
+                return alone, seconds_of(win, is_running)
+    finally:
+        os.sched_setaffinity(0, everywhere)
+
+
+def backends(database: str) -> set[int]:
+    """The processes of PostgreSQL that serve that database's connections."""
+    rows = query(
+        "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
+        [database],
+    )
+    return {pid for (pid,) in rows}
+
+
+def confine(pids: Iterable[int], cores: set[int]) -> None:
+    for pid in pids:
+        os.sched_setaffinity(pid, cores)
 
 
 def figure(
-    name: str, wins: int, ours: list[list[float]], floor: list[list[float]], promise: float | None = None
+    name: str, wins: int, ours: Sequence[list[float]], floor: Sequence[list[float]], promise: float | None = None
 ) -> Figure:
     ratios = [percentile(mine, 99) / percentile(its, 99) for mine, its in zip(ours, floor, strict=True)]
     mine, its = list(chain.from_iterable(ours)), list(chain.from_iterable(floor))
@@ -116,20 +165,27 @@ def for_so_long(seconds: float) -> Callable[[], bool]:
 
 
 @contextmanager
-def converting(hour: datetime, database: str) -> Iterator[Callable[[], bool]]:
+def converting(hour: datetime, database: str, cores: set[int]) -> Iterator[Callable[[], bool]]:
     """A run in a process of its own and in that database; what is given tells whether it goes on. It has begun."""
     url = harness.database_url().replace(hours.ROUND, database)
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.converting", hour.isoformat()],
-        cwd=harness.ROOT,
-        env=harness.environment(DATABASE_URL=url),
-        stdout=subprocess.DEVNULL,
-    )
     with psycopg.connect(url, autocommit=True) as its:
-        while worker.poll() is None and not its.execute("SELECT 1 FROM conversion_conversion LIMIT 1").fetchone():
-            time.sleep(0.005)
-    yield lambda: worker.poll() is None
-    assert worker.wait() == 0
+        ours = backends(database)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.converting", hour.isoformat()],
+            cwd=harness.ROOT,
+            env=harness.environment(DATABASE_URL=url),
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            confine([worker.pid], cores)
+            while worker.poll() is None and not its.execute("SELECT 1 FROM conversion_conversion LIMIT 1").fetchone():
+                time.sleep(0.005)
+            confine(backends(database) - ours, cores)
+            yield lambda: worker.poll() is None
+            assert worker.wait() == 0
+        finally:
+            worker.kill()  # a no-op where it has ended
+            worker.wait()
 
 
 def seconds_of(win: Win, more: Callable[[], bool]) -> list[float]:
