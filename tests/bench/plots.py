@@ -26,7 +26,8 @@ def draw(given: dict[str, Any], directory: Path) -> None:
     axes.set_ylabel(given["unit"])
     axes.set_title(given["title"], fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.margins(y=0.25)  # room for the legend
+    axes.legend(frameon=False, loc="upper right", ncols=2)
     picture.savefig(directory / f"{given['file']}.png", dpi=80, metadata={"Software": None})
     picture.savefig(directory / f"{given['file']}.svg", metadata={"Date": None})
     plt.close(picture)
