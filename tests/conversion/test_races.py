@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from pytest_django import Settings
 from werkzeug import Response
 
@@ -196,6 +196,46 @@ def test_no_line_joins_a_run_that_was_finished_meanwhile() -> None:
     chunks.convert_chunk(slow, terms, [ada, bob])
     assert len(lines()) == 1
     assert wallet(bob)[0] == Decimal(1)
+
+
+def finished_behind_a_claim(monkeypatch: pytest.MonkeyPatch) -> tuple[object, object]:
+    """What becomes of a chunk and of its run where another process finishes the run right after the chunk's claim."""
+    ada, unfinished = a_player(), runs.begin(HOUR)
+    win(ada)
+    terms, _ = ensure_terms([HOUR], now=OVER)
+    claim, claimed = chunks.claim, threading.Event()
+
+    def slowly(*arguments: Any) -> Any:
+        lots = claim(*arguments)
+        claimed.set()
+        time.sleep(0.5)
+        return lots
+
+    def finish() -> RunFacts:
+        assert claimed.wait(timeout=20)
+        return runs.settle(unfinished, missing=[], trouble="")
+
+    monkeypatch.setattr(chunks, "claim", slowly)
+    chunk, finished = in_parallel([lambda: chunks.convert_chunk(unfinished, terms, [ada]), finish])
+    return chunk, finished
+
+
+def test_who_finishes_a_run_waits_for_the_chunk_at_work_and_counts_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunk, finished = finished_behind_a_claim(monkeypatch)
+    assert chunk is None
+    assert isinstance(finished, RunFacts)
+    assert (finished.state, finished.conversions) == ("done", len(lines())) == ("done", 1)
+
+
+def test_control_without_holding_the_run_the_chunk_at_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = chunks.CLAIM.replace("FOR SHARE", "")
+    assert free != chunks.CLAIM
+    monkeypatch.setattr(chunks, "CLAIM", free)
+    chunk, finished = finished_behind_a_claim(monkeypatch)
+    assert isinstance(chunk, IntegrityError)
+    assert "joins a run that is finished" in str(chunk)
+    assert isinstance(finished, RunFacts)
+    assert (finished.state, finished.conversions, lines()) == ("done", 0, [])
 
 
 def test_two_processes_that_ask_for_one_rate_use_the_same(rate_api: RateApi) -> None:
