@@ -7,9 +7,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from conversion import chunks
+from conversion.lots import Lot
 from ledger import book
 from rewards.models import Game
 from rewards.services import Recorded, record_wins
@@ -34,6 +37,20 @@ def wallet(player: UUID) -> tuple[Decimal, Decimal]:
     """What the player holds: DREAM and USD."""
     shares = book.balances([player])[player]
     return shares["player:dream"], shares["player:usd"]
+
+
+def after_claiming(monkeypatch: pytest.MonkeyPatch, then: Callable[[int], object]) -> list[list[Lot]]:
+    """Has `then` done right behind each claim of a chunk, and tells it which claim that is. The claims, as they come."""
+    claim, claims = chunks.claim, list[list[Lot]]()
+
+    def claim_and_then(*arguments: Any) -> list[Lot]:
+        claimed = claim(*arguments)
+        claims.append(claimed)
+        then(len(claims))
+        return claimed
+
+    monkeypatch.setattr(chunks, "claim", claim_and_then)
+    return claims
 
 
 def account(code: str) -> Decimal:

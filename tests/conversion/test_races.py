@@ -17,7 +17,7 @@ from werkzeug import Response
 from conversion import chunks, runs
 from conversion.rates import ensure_terms
 from conversion.services import RunFacts, convert_due_hours, convert_hour
-from tests.conversion.helpers import HOUR, OVER, RateApi, lines, quoted, wallet, win
+from tests.conversion.helpers import HOUR, OVER, RateApi, after_claiming, lines, quoted, wallet, win
 from tests.factories import a_player, players
 from tests.sql import in_parallel, run
 
@@ -46,15 +46,13 @@ def convert() -> RunFacts:
 
 def meet_after_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds everybody who has claimed wins until the other one has too, or for a second where he cannot."""
-    claim, meeting = chunks.claim, threading.Barrier(2)
+    meeting = threading.Barrier(2)
 
-    def slowly(*args: object) -> object:
-        claimed = claim(*args)  # type: ignore[arg-type]
+    def meet(_: int) -> None:
         with suppress(threading.BrokenBarrierError):
             meeting.wait(timeout=1)
-        return claimed
 
-    monkeypatch.setattr(chunks, "claim", slowly)
+    after_claiming(monkeypatch, meet)
 
 
 def test_two_conversions_of_one_hour_and_a_third_make_one_result(
@@ -134,15 +132,9 @@ def test_a_win_that_commits_while_its_hour_is_converted_is_converted_by_the_next
     """Catches a run that takes a window of time: the window is over, and the win was not in it."""
     ada, bob = players(2)
     win(ada)
-    claim = chunks.claim
-
-    def claim_and_win(*args: object) -> object:
-        claimed = claim(*args)  # type: ignore[arg-type]
-        in_parallel([lambda: win(ada, "2", late=timedelta(hours=1)), lambda: win(bob, late=timedelta(hours=1))])
-        return claimed
-
+    late = timedelta(hours=1)
     with monkeypatch.context() as patch:
-        patch.setattr(chunks, "claim", claim_and_win)
+        after_claiming(patch, lambda _: in_parallel([lambda: win(ada, "2", late=late), lambda: win(bob, late=late)]))
         first = convert()
     assert (first.state, first.tokens) == ("done", Decimal(1))
     assert wallet(ada) == (Decimal(2), Decimal("0.15"))
@@ -161,19 +153,15 @@ def test_a_line_that_another_process_wrote_first_is_looked_at_again(
     """Catches a crash on UNIQUE(run, player, hour, day): each of two processes sees another win of one lot as free."""
     ada = a_player()
     win(ada)
-    claim, claimed = chunks.claim, []
-
-    def let_another_in(*args: object) -> object:
-        claimed.append(claim(*args))  # type: ignore[arg-type]
-        if len(claimed) > 1:
-            return claimed[-1]
-        pool.submit(on_own_connection, lambda: win(ada, "2", late=timedelta(hours=1))).result()
-        others.append(pool.submit(on_own_connection, convert))  # sees both wins, and waits for the first one
-        wait_until(somebody_waits_for_me)
-        return claimed[0]
-
     others: list[Future[object]] = []
-    monkeypatch.setattr(chunks, "claim", let_another_in)
+
+    def let_another_in(claims: int) -> None:
+        if claims == 1:
+            pool.submit(on_own_connection, lambda: win(ada, "2", late=timedelta(hours=1))).result()
+            others.append(pool.submit(on_own_connection, convert))  # sees both wins, and waits for the first one
+            wait_until(somebody_waits_for_me)
+
+    claimed = after_claiming(monkeypatch, let_another_in)
     with ThreadPoolExecutor(1) as pool:
         convert()
         others[0].result()
@@ -203,19 +191,17 @@ def finished_behind_a_claim(monkeypatch: pytest.MonkeyPatch) -> tuple[object, ob
     ada, unfinished = a_player(), runs.begin(HOUR)
     win(ada)
     terms, _ = ensure_terms([HOUR], now=OVER)
-    claim, claimed = chunks.claim, threading.Event()
+    claimed = threading.Event()
 
-    def slowly(*arguments: Any) -> Any:
-        lots = claim(*arguments)
+    def dawdle(_: int) -> None:
         claimed.set()
         time.sleep(0.5)
-        return lots
 
     def finish() -> RunFacts:
         assert claimed.wait(timeout=20)
         return runs.settle(unfinished, missing=[], trouble="")
 
-    monkeypatch.setattr(chunks, "claim", slowly)
+    after_claiming(monkeypatch, dawdle)
     chunk, finished = in_parallel([lambda: chunks.convert_chunk(unfinished, terms, [ada]), finish])
     return chunk, finished
 

@@ -20,7 +20,7 @@ from dreamland.lib.errors import DomainError
 from ledger import book
 from rewards.services import record_wins
 from tests.conversion import helpers
-from tests.conversion.helpers import HOUR, OVER, win
+from tests.conversion.helpers import HOUR, OVER, after_claiming, win
 from tests.factories import NOON, a_claim, a_game, a_player, an_entry, players, post
 from tests.sql import in_parallel, run
 
@@ -126,13 +126,19 @@ def test_control_without_the_locks_two_shares_of_one_line_collide(
     assert "are not what their tokens are worth at its rate" in str(error)
 
 
-def a_debt_and_a_conversion(monkeypatch: pytest.MonkeyPatch) -> UUID:
-    """A void that finds the wallet empty while a conversion of the same player is on its way, reading what he owes."""
+def one_who_spent() -> tuple[UUID, UUID]:
+    """A player who spent what his first win became, and has won again; and that first win."""
     player = a_player()
     spent = win(player, "1")
     convert_hour(hour=HOUR, now=OVER)
     spend(player, "0.15")
     win(player, "1", at=OVER)
+    return player, spent
+
+
+def a_debt_and_a_conversion(monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """A void that finds the wallet empty while a conversion of the same player is on its way, reading what he owes."""
+    player, spent = one_who_spent()
     everybody_has_read(monkeypatch, book, "balances")
     in_parallel([voider(spent), lambda: convert_hour(hour=OVER, now=OVER + timedelta(hours=1))])
     return player
@@ -156,20 +162,13 @@ def test_control_without_locked_balances_a_player_has_dollars_and_debts(monkeypa
 
 def a_debt_behind_a_claim(monkeypatch: pytest.MonkeyPatch) -> UUID:
     """A void that finds the wallet empty, and commits while a conversion has read that the player owes nothing."""
-    player = a_player()
-    spent = win(player, "1")
-    convert_hour(hour=HOUR, now=OVER)
-    spend(player, "0.15")
-    win(player, "1", at=OVER)
-    claim, claims = chunks.claim, []
+    player, spent = one_who_spent()
 
-    def claim_and_void(*arguments: Any) -> Any:
-        claims.append(claim(*arguments))
-        if len(claims) == 1:
+    def void(claims: int) -> None:
+        if claims == 1:
             assert not errors(in_parallel([voider(spent)]))
-        return claims[-1]
 
-    monkeypatch.setattr(chunks, "claim", claim_and_void)
+    after_claiming(monkeypatch, void)
     convert_hour(hour=OVER, now=OVER + timedelta(hours=1))
     return player
 
@@ -198,14 +197,7 @@ def test_a_win_is_voided_before_or_after_its_conversion_and_never_in_the_middle(
     """The conversion has claimed the win; the void waits, and takes back what it became."""
     player = a_player()
     won, _ = win(player, "1"), win(player, "2")
-    claim = chunks.claim
-
-    def slowly(*arguments: Any) -> Any:
-        claimed = claim(*arguments)
-        time.sleep(0.5)
-        return claimed
-
-    monkeypatch.setattr(chunks, "claim", slowly)
+    after_claiming(monkeypatch, lambda _: time.sleep(0.5))
 
     def void_a_little_later() -> Voided:
         time.sleep(0.2)
