@@ -14,6 +14,7 @@ import pytest
 from pytest_django import Settings
 
 from conversion import chunks, voiding
+from conversion.lots import recovering
 from conversion.services import RunFacts, convert_due_hours, convert_hour
 from conversion.voiding import Author, Voided, void_win, void_wins
 from dreamland.lib.errors import DomainError
@@ -189,6 +190,44 @@ def test_control_without_looking_again_a_debt_that_arises_behind_a_claim_is_left
     monkeypatch.setattr(chunks, "OUTCOME", blind)
     player = a_debt_behind_a_claim(monkeypatch)
     assert (wallet(player), owed(player)) == ((0, Decimal("0.15")), Decimal("0.15"))
+
+
+def a_debt_that_grows(monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """A void that makes a player owe more while a conversion recovers what he owed until then."""
+    player = a_player()
+    first, second = win(player, "1"), win(player, "1")
+    convert_hour(hour=HOUR, now=OVER)
+    spend(player, "0.3")
+    voider(first)()
+    win(player, "3", at=OVER)
+    known = threading.Event()
+
+    def dawdle(*arguments: Any) -> Any:
+        lines = recovering(*arguments)
+        known.set()
+        time.sleep(0.5)
+        return lines
+
+    def void() -> Voided:
+        assert known.wait(timeout=20)
+        return voider(second)()
+
+    monkeypatch.setattr(chunks, "recovering", dawdle)
+    assert not errors(in_parallel([lambda: convert_hour(hour=OVER, now=OVER + timedelta(hours=1)), void]))
+    return player
+
+
+def test_a_debt_does_not_grow_while_a_conversion_recovers_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    player = a_debt_that_grows(monkeypatch)
+    assert (wallet(player), owed(player)) == ((0, Decimal("0.15")), 0)
+
+
+def test_control_without_locked_balances_a_debt_grows_while_a_conversion_recovers_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(book, "lock_balances", lambda holders: book.balances(set(holders)))
+    player = a_debt_that_grows(monkeypatch)
+    assert (wallet(player), owed(player)) == ((0, Decimal("0.3")), Decimal("0.15"))
 
 
 def test_a_win_is_voided_before_or_after_its_conversion_and_never_in_the_middle(
