@@ -97,13 +97,13 @@ ORDER BY player, entry
 
 def _facts(run: RunFacts, lines: Sequence[Line]) -> book.Facts:
     """The lines of the run and the marks on their wins, beside the entries."""
-    entries, players = uuids(line.entry for line in lines), uuids(line.lot.player for line in lines)
+    entries = uuids(line.entry for line in lines)
     return book.Facts(
         {"lines": WRITE_LINES, "marked": MARK_WINS},
         [
             run.id,
             entries,
-            players,
+            uuids(line.lot.player for line in lines),
             texts([line.lot.hour for line in lines]),
             texts([line.lot.day for line in lines]),
             texts([line.terms.rate_id for line in lines]),
@@ -113,21 +113,19 @@ def _facts(run: RunFacts, lines: Sequence[Line]) -> book.Facts:
             numbers(line.fee for line in lines),
             numbers(line.recovered for line in lines),
             texts([line.lot.wins for line in lines]),
-            players,
             entries,
         ],
     )
 
 
-# The conditions are said so that only the wins' own key leads to them. Through the index of what is pending every chunk
-# would walk through all of it where that looks short to the planner (it was empty when PostgreSQL last counted), and
-# through an index that begins with the player it would read all that he ever won.
+# What is pending is said so that no index of it serves, and only the wins' own key leads to them: through that index
+# every chunk would walk through all that is pending where that looks short to the planner (it was empty when PostgreSQL
+# last counted). For the same reason the player is left out: through him, all that he ever won would be read.
 MARK_WINS = """
 UPDATE rewards_win win SET converted_by_id = lot.entry
-FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS lot (wins, player, entry)
+FROM unnest(%s::text[], %s::uuid[]) AS lot (wins, entry)
 CROSS JOIN LATERAL unnest(lot.wins::uuid[]) AS claimed (win)
-WHERE win.entry_id = claimed.win AND win.player_id IS NOT DISTINCT FROM lot.player
-  AND coalesce(win.converted_by_id, win.voided_by_id) IS NULL
+WHERE win.entry_id = claimed.win AND coalesce(win.converted_by_id, win.voided_by_id) IS NULL
 RETURNING win.amount
 """
 MARKED = "SELECT count(*), coalesce(sum(amount), 0) FROM marked"
