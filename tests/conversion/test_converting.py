@@ -265,15 +265,18 @@ def test_a_run_gives_up_when_the_books_refuse_everybody(settings: Settings, monk
 
 
 @pytest.mark.parametrize(
-    ("statement", "old", "new"),
+    ("statement", "old", "new", "said"),
     [
-        ("MARK_WINS", "RETURNING win.amount", "AND win.amount > 1 RETURNING win.amount"),  # a win left behind
-        ("CLAIM", "sum(amount)", "sum(amount) / 2"),  # tokens that differ from the lots
-        ("OUTCOME", "<> pending.amount", "= pending.amount"),  # the wallet's own condition is really asked
+        ("MARK_WINS", "RETURNING", "AND win.amount > 1 RETURNING", "1 wins were marked of 2 that were claimed"),
+        ("CLAIM", "sum(amount)", "sum(amount) / 2", "the marked wins hold 3"),
+        # What is read back is falsified: each is really asked.
+        ("OUTCOME", "credit_id = 'dream:redeemed'", "credit_id = 'dream:issued'", "posted [None, "),
+        ("OUTCOME", "sum(fee) AS fee", "sum(fee) + 1 AS fee", "the lines hold "),
+        ("OUTCOME", "<> pending.amount", "= pending.amount", "wallet 0, pending 0"),
     ],
 )
 def test_a_chunk_that_does_not_add_up_is_loud_and_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch, statement: str, old: str, new: str
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, statement: str, old: str, new: str, said: str
 ) -> None:
     ada = a_player()
     win(ada, "1"), win(ada, "2")
@@ -282,6 +285,7 @@ def test_a_chunk_that_does_not_add_up_is_loud_and_changes_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(chunks, statement, changed)
         assert convert_hour(hour=HOUR, now=OVER).reason == "books-refuse"
+    assert said in caplog.text
     assert wallet(ada) == (Decimal(3), Decimal(0))
     assert convert_hour(hour=HOUR, now=OVER).state == "done"
 
