@@ -1,6 +1,10 @@
 """A difference with the provider is resolved by two people, once, and booked to the last digit where it is right."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -160,6 +164,11 @@ INSERT INTO conversion_differenceresolution (difference_id, request_id, "right",
 VALUES (%(difference)s, %(request)s, %(right)s, %(entry)s, %(amount)s)
 """
 
+RESOLUTION_AT = """
+INSERT INTO conversion_differenceresolution (difference_id, request_id, "right", entry_id, amount, resolved_at)
+VALUES (%s, %s, 'provider', %s, -0.0025, %s)
+"""
+
 
 @pytest.mark.parametrize("who", [OWNER, APP])
 def test_a_resolution_without_an_approval_in_its_transaction_is_refused(rows: list[Row], who: str) -> None:
@@ -193,24 +202,73 @@ def test_a_resolution_other_than_it_was_approved_is_refused(
     given = {"difference": difference.id, "request": request.id, "right": right, "entry": None, "amount": 0} | changed
     if given["entry"]:
         given["entry"] = run("SELECT id FROM ledger_journalentry WHERE kind = 'win' LIMIT 1")[0][0]
-    decide = (
-        "INSERT INTO ledger_approvaldecision (request_id, asked_by_id, decided_by_id, verdict)"
-        " VALUES (%s, %s, %s, 'approved')"
-    )
+    with approving(request):
+        assert refusal(RESOLUTION, given) == guard
+
+
+@contextmanager
+def approving(request: book.Request) -> Iterator[None]:
+    """Inside, the request is approved and its work still to be done; all of it is rolled back."""
     with transaction.atomic():
-        run(decide, [request.id, somebody("ada"), somebody("bob")])
-        with transaction.atomic():
-            assert refusal_inside(given) == guard
+        run(
+            "INSERT INTO ledger_approvaldecision (request_id, asked_by_id, decided_by_id, verdict)"
+            " VALUES (%s, %s, %s, 'approved')",
+            [request.id, somebody("ada"), somebody("bob")],
+        )
+        yield
         transaction.set_rollback(True)
 
 
-def refusal_inside(given: dict[str, Any]) -> str:
-    """Like `refusal`, inside the transaction that approves."""
-    try:
-        with transaction.atomic():
-            return refusal(RESOLUTION, given)
-    finally:
-        pass
+WHAT_IT_COMES_TO = book.Posting("usd:fees-payable", "usd:conversion-fees", Decimal("0.0025"))
+TWICE = replace(WHAT_IT_COMES_TO, amount=Decimal("0.00125"))
+THE_OTHER_WAY = book.Posting("usd:conversion-fees", "usd:fees-payable", Decimal("0.0025"))
+ITS_ENTRY: dict[str, Any] = {
+    "kind": "fee-adjustment",
+    "postings": (WHAT_IT_COMES_TO,),
+    "named": True,  # it names the request
+    "after": timedelta(0),  # posted at that time before it is resolved
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "adjustment"},
+        {"postings": (replace(WHAT_IT_COMES_TO, amount=Decimal("0.0024")),)},
+        {"postings": (THE_OTHER_WAY,)},
+        {"postings": (TWICE, TWICE)},
+        {"postings": (WHAT_IT_COMES_TO, book.Posting("usd:rewards-expense", "usd:cash", Decimal(1)))},
+        {"postings": (book.Posting("usd:cash", "usd:conversion-fees", Decimal("0.0025")),)},
+        {"named": False},
+        {"after": timedelta(microseconds=1)},
+    ],
+    ids=[
+        "another kind",
+        "less",
+        "the other way",
+        "in two",
+        "more beside it",
+        "other accounts",
+        "nobody's",
+        "another time",
+    ],
+)
+def test_a_resolution_with_another_entry_than_what_it_comes_to_is_refused(
+    rows: list[Row], wrong: dict[str, Any]
+) -> None:
+    """And with its own it is not: so it is the entry that the guard refuses."""
+    difference = the_difference(rows[1:])
+    request = asked("difference", {"difference": str(difference.id), "right": "provider"})
+    for its in (ITS_ENTRY, ITS_ENTRY | wrong):
+        with approving(request):
+            metadata = {"request": str(request.id)} if its["named"] else {}
+            entry = book.Entry(book.HOUSE, its["kind"], its["postings"], metadata=metadata, posted_by=somebody("ada"))
+            [receipt] = book.post([entry])
+            given = [difference.id, request.id, receipt.entry_id, receipt.posted_at + its["after"]]
+            if its is ITS_ENTRY:
+                run(RESOLUTION_AT, given)
+            else:
+                assert refusal(RESOLUTION_AT, given) == "resolution_is_its_entry"
 
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET amount = 0", "DELETE FROM {}", "TRUNCATE {}"])
