@@ -1,6 +1,7 @@
 """A difference with the provider is resolved by two people, once, and booked to the last digit where it is right."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from ledger import book
 from tests.approvals import approved, asked, fees_paid, somebody
 from tests.conversion.helpers import HOUR, account
 from tests.conversion.statements import Row, an_hour, imported, told, with_
-from tests.sql import APP, OWNER, in_parallel, refusal, run, without_triggers
+from tests.sql import APP, OWNER, in_parallel, refusal, replaced, run, slow_to_commit, without_triggers
 
 pytestmark = pytest.mark.django_db
 
@@ -155,6 +156,34 @@ def test_a_credit_after_the_payment_is_owed_to_us_and_lessens_the_next_payment(r
     assert fees_payable() == account("usd:fees-payable") == Decimal("-0.0025")
     with pytest.raises(SettlementExceedsPayable):
         fees_paid("0.001", "bank 2")
+
+
+def a_payment_beside_a_resolution(rows: list[Row]) -> list[str]:
+    """We owe 0.0025 less as soon as the resolution stands, and pay all that we owe without it meanwhile."""
+    difference = the_difference(rows[1:])
+    resolution = asked("difference", {"difference": str(difference.id), "right": "provider"})
+    payment = asked("fee-settlement", {"amount": "0.012"}, reference="bank 1")
+    slow_to_commit("conversion_differenceresolution")
+
+    def pay() -> book.Request:
+        time.sleep(0.5)
+        return book.approve(request_id=payment.id, decided_by=somebody("bob"))
+
+    def resolve() -> book.Request:
+        return book.approve(request_id=resolution.id, decided_by=somebody("bob"))
+
+    return [type(result).__name__ for result in in_parallel([resolve, pay])]
+
+
+def test_a_payment_waits_for_the_resolution_at_work(rows: list[Row]) -> None:
+    assert a_payment_beside_a_resolution(rows) == ["Request", "SettlementExceedsPayable"]
+    assert fees_payable() == account("usd:fees-payable") == WE_OWE - Decimal("0.0025")
+
+
+def test_control_without_the_lock_on_the_account_what_is_no_longer_owed_is_paid(rows: list[Row]) -> None:
+    with replaced("resolution_guard", "FOR NO KEY UPDATE", ""):
+        assert a_payment_beside_a_resolution(rows) == ["Request", "Request"]
+    assert fees_payable() == Decimal("-0.0025")
 
 
 # --- What PostgreSQL itself refuses ------------------------------------------------------------------------------

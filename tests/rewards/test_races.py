@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pytest_django import Settings
 
 from ledger import book
 from rewards import plain, recording
@@ -50,6 +51,23 @@ def test_fifty_threads_racing_for_the_last_token_leave_exactly_five() -> None:
     assert count(outcomes) == {"recorded": 1, "daily-cap-exceeded": 49}
     assert run("SELECT won::numeric(38,18)::text FROM rewards_allowance") == [("5.000000000000000000",)]
     assert wallet(player) == 5
+
+
+def fifty_in_one_try(settings: Settings) -> Counter[str]:
+    settings.SERVICE_ATTEMPTS = 1
+    game, player = a_game(), a_player()
+    record_wins(game_id=game.id, claims=[a_claim(player, "4")], now=NOON)
+    return count(in_parallel([recorder(game.id, a_claim(player, "1")) for _ in range(50)]))
+
+
+def test_whoever_waits_for_the_day_needs_no_second_try(settings: Settings) -> None:
+    assert fifty_in_one_try(settings) == {"recorded": 1, "daily-cap-exceeded": 49}
+
+
+def test_control_without_the_lock_one_try_is_not_enough(without_lock: None, settings: Settings) -> None:
+    outcomes = fifty_in_one_try(settings)
+    assert outcomes["recorded"] == 1
+    assert outcomes["Unavailable"] > 0
 
 
 def test_fifty_first_wins_of_a_day_at_once_leave_exactly_five() -> None:
