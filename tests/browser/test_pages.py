@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 WHERE = os.environ.get("LOOK_AT_PAGES", "")  # a folder: every page is written there as a picture
 
 
+WIDTHS = {"desk": DESKTOP, "phone": PHONE}
 PERSONAL = ("person", "export", "erase")
 
 
@@ -55,21 +56,19 @@ def addresses() -> dict[str, str]:
     return found
 
 
-def look(desk: Desk, name: str, address: str) -> list[str]:
-    """What is wrong with a page in either width."""
-    wrong = []
-    for label, size in (("desk", DESKTOP), ("phone", PHONE)):
-        desk.open(address, size)
-        if not desk.fits():
-            wrong.append(f"{name} is wider than a {label}")
-        wrong += [f"{name} at a {label}: {barrier}" for barrier in desk.barriers()]
-        if WHERE:
-            Path(WHERE).mkdir(exist_ok=True)
-            desk.page.screenshot(path=Path(WHERE) / f"{name}-{label}.png", full_page=label == "phone")
+def look(desk: Desk, name: str, address: str, width: str) -> list[str]:
+    """What is wrong with a page at a desk or on a phone."""
+    desk.open(address, WIDTHS[width])
+    wrong = [] if desk.fits() else [f"{name} is wider than a {width}"]
+    wrong += [f"{name} at a {width}: {barrier}" for barrier in desk.barriers()]
+    if WHERE:
+        Path(WHERE).mkdir(exist_ok=True)
+        desk.page.screenshot(path=Path(WHERE) / f"{name}-{width}.png", full_page=width == "phone")
     return wrong
 
 
-def test_every_page_fits_a_desk_and_a_phone_without_a_complaint(desk: Desk) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_fits_a_desk_and_a_phone_without_a_complaint(desk: Desk, width: str) -> None:
     people = days_of_play()
     a_win_now(people[0], a_game("chess-duel"), "0.75")
     create_game_key(game_id=a_game("chess-duel").id, scopes=["wins:write"])
@@ -77,7 +76,7 @@ def test_every_page_fits_a_desk_and_a_phone_without_a_complaint(desk: Desk) -> N
     asked("funding", {"amount": "1000.00000001"}, reference="wire 8, with a long word of where it can be found")
     verify_and_record(Mode.FULL)
     desk.sit_down(User.objects.create_superuser("boss", password="x"))
-    assert [wrong for name, address in addresses().items() for wrong in look(desk, name, address)] == []
+    assert [wrong for name, address in addresses().items() for wrong in look(desk, name, address, width)] == []
 
 
 def test_every_page_of_an_empty_dreamland_says_why_it_is_empty(desk: Desk) -> None:
