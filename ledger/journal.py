@@ -64,6 +64,7 @@ class Facts:
     parameters: Sequence[Any]
 
     def sql(self) -> str:
+        """The writes as further parts of a WITH clause."""
         return "".join(f", {name} AS ({write})" for name, write in self.writes.items())
 
 
@@ -108,7 +109,7 @@ SELECT holder FROM ledger_balance WHERE holder = ANY(%s::uuid[]) ORDER BY holder
 """
 
 
-def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Receipt, ...]:
+def post(entries: Iterable[Entry], *, beside: Facts = NOTHING) -> tuple[Receipt, ...]:
     """Writes entries with their postings, all or none, and moves the balances; and what the caller has `beside` them.
 
     One statement however many entries; rows go in holder order, which fixes the order of locks. Receipts come in the
@@ -120,21 +121,17 @@ def post(entries: Iterable[Entry], *, beside: Facts | None = None) -> tuple[Rece
     given = list(entries)
     if not given:
         return ()
-    [instants] = _post(given, beside or NOTHING, RECEIPTS)
+    [instants] = post_and_tell(given, beside=beside, told=RECEIPTS)
     return _receipts(given, instants)
 
 
 def post_and_tell(entries: Iterable[Entry], *, beside: Facts, told: str) -> tuple[Any, ...]:
     """As `post`, for a caller who needs no receipts but one row of what the facts return: `told`, a constant `SELECT`
     over them by their names. There is at least one entry."""
-    return _post(list(entries), beside, told)
-
-
-def _post(given: Sequence[Entry], beside: Facts, told: str) -> tuple[Any, ...]:
     if not connection.in_atomic_block:
         raise AssertionError("entries are posted inside the transaction of the use case that they belong to")
     with named_refusals(REFUSALS), connection.cursor() as cursor:
-        cursor.execute(f"{ALWAYS}{beside.sql()} {told}", [*_columns(given), *beside.parameters])
+        cursor.execute(f"{ALWAYS}{beside.sql()} {told}", [*_columns(list(entries)), *beside.parameters])
         row: tuple[Any, ...] = cursor.fetchone()
     return row
 
