@@ -67,13 +67,14 @@ def measure(report: Report) -> None:
 
 def beside_runs(report: Report, wins: int, rounds: int) -> None:
     hour = hours.fill(wins)
-    everywhere = Cores(os.sched_getaffinity(0), os.sched_getaffinity(0))
+    cores = os.sched_getaffinity(0)
+    shared, own = Cores(cores, cores), dealt_out(cores)
     for name, door in (("a win over HTTP", over_http), ("a win", by_service)):
         free, elsewhere, apart = [], [], []
         for _ in range(rounds):
-            free.append(measured(door, hour, hours.ROUND, everywhere))
-            elsewhere.append(measured(door, hour, hours.OTHER, everywhere))
-            apart.append(measured(door, hour, hours.ROUND, everywhere.dealt_out()))
+            free.append(measured(door, hour, hours.ROUND, shared))
+            elsewhere.append(measured(door, hour, hours.OTHER, shared))
+            apart.append(measured(door, hour, hours.ROUND, own))
         alone, beside = zip(*free, strict=True)
         report.add(figure(f"p99 of {name} while an hour is converted, against alone", wins, beside, alone, PROMISE))
         _, other = zip(*elsewhere, strict=True)
@@ -92,16 +93,17 @@ class Cores:
     wins: set[int]
     run: set[int]
 
-    def dealt_out(self) -> "Cores":
-        """One half for each side. There are two cores at least."""
-        cores = sorted(self.wins)
-        assert len(cores) > 1, "with one core there is nothing to deal out"
-        return Cores(set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :]))
+
+def dealt_out(cores: Iterable[int]) -> Cores:
+    """One half for each side. There are two cores at least."""
+    each = sorted(cores)
+    assert len(each) > 1, "with one core there is nothing to deal out"
+    return Cores(set(each[: len(each) // 2]), set(each[len(each) // 2 :]))
 
 
 def measured(door: Door, hour: datetime, database: str, cores: Cores) -> tuple[list[float], list[float]]:
     """Seconds of each win in ROUND: without a run, and while the hour is converted in that database."""
-    hours.start_round(hours.OTHER)
+    hours.start_round(database)
     everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores.wins)
     try:

@@ -40,12 +40,13 @@ def fill(wins: int) -> datetime:
     return hour
 
 
-def start_round(*more: str) -> None:
-    """Makes ROUND, a copy of FILLED with nothing left to be written to disk, and points Django at it; and `more`."""
+def start_round(database: str = ROUND) -> None:
+    """Makes ROUND, a copy of FILLED with nothing left to be written to disk, and points Django at it; and `database`,
+    another copy, where that is another one."""
     from tests import databases
 
     databases.use("postgres")
-    for name in (ROUND, *more):
+    for name in {ROUND, database}:
         databases.copy(FILLED, name)
     query("CHECKPOINT")
     databases.use(ROUND)
